@@ -1,0 +1,22 @@
+//! What kind of thing went wrong; each room's own errors answer with one of these.
+
+/// The kinds of fault.  The server has one table from kind to SQLSTATE, the CLI one from kind to exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// Bytes break a rule of their format.
+    Malformed,
+    /// A limit was exceeded; the message names it.
+    Limit,
+    /// No such thing.
+    NotFound,
+    /// Bytes do not have the hash or the length that was said.
+    Mismatch,
+    /// Known, and not supported.
+    Unsupported,
+    /// Something that must be there is not there yet.
+    Incomplete,
+    /// Reading or writing failed.
+    Io,
+    /// The user cancelled.
+    Interrupted,
+}

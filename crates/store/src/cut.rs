@@ -1,0 +1,185 @@
+//! Cutting: spans and a strategy make parts.
+
+use atom::Modality;
+
+use crate::cdc::Boundary;
+use crate::span::Span;
+use crate::strategy::Strategy;
+
+/// A run of bytes of one file that becomes one atom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// First byte in the file.
+    pub offset: u64,
+    /// Length in bytes, never 0.
+    pub length: u64,
+    /// What the atom is used as.
+    pub modality: Modality,
+}
+
+/// Walks through a file's bytes in order and tells where parts end.
+#[derive(Debug, Clone)]
+pub struct Cutter {
+    spans: Vec<Span>,
+    strategy: Strategy,
+    span_index: usize,
+    /// Bytes walked through.
+    position: u64,
+    part_offset: u64,
+    boundary: Option<Boundary>,
+}
+
+impl Cutter {
+    /// Begins at the first byte of a file that `spans` tile.
+    pub fn new(spans: Vec<Span>, strategy: Strategy) -> Self {
+        let boundary = match strategy {
+            Strategy::Cdc(bounds) => Some(Boundary::new(bounds)),
+            Strategy::Tensor | Strategy::Chunk { .. } => None,
+        };
+        Self { spans, strategy, span_index: 0, position: 0, part_offset: 0, boundary }
+    }
+
+    /// Takes up again at `position`: for content-defined parts it must be where a part begins.
+    pub fn starting_at(spans: Vec<Span>, strategy: Strategy, position: u64) -> Self {
+        let mut cutter = Self::new(spans, strategy);
+        cutter.span_index = cutter.spans.partition_point(|span| span.offset + span.length <= position);
+        cutter.position = position;
+        cutter.part_offset = match (cutter.spans.get(cutter.span_index), strategy) {
+            (Some(span), Strategy::Tensor) => span.offset,
+            (Some(span), Strategy::Chunk { bytes }) => position - (position - span.offset) % bytes,
+            _ => position,
+        };
+        cutter
+    }
+
+    /// Returns where the part that is open now begins.
+    pub const fn part_offset(&self) -> u64 {
+        self.part_offset
+    }
+
+    /// Walks through the next bytes of the file and returns the parts that end in them.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Vec<Part> {
+        let mut parts = Vec::new();
+        while let (false, Some(span)) = (bytes.is_empty(), self.spans.get(self.span_index).copied()) {
+            let span_left = (span.offset + span.length - self.position) as usize;
+            let window = &bytes[..bytes.len().min(span_left)];
+            let (used, ends) = match self.end_in(window, span) {
+                Some(used) => (used, true),
+                None => (window.len(), window.len() == span_left),
+            };
+            self.position += used as u64;
+            bytes = &bytes[used..];
+            if ends {
+                parts.push(self.close(span));
+            }
+        }
+        parts
+    }
+
+    /// Returns how many bytes of the window belong to the open part, when the strategy ends it there.
+    fn end_in(&mut self, window: &[u8], span: Span) -> Option<usize> {
+        match self.strategy {
+            Strategy::Tensor => None,
+            Strategy::Chunk { bytes } => {
+                let left = bytes - (self.position - span.offset) % bytes;
+                (left <= window.len() as u64).then_some(left as usize)
+            }
+            Strategy::Cdc(_) => self.boundary.as_mut().and_then(|boundary| boundary.find(window)),
+        }
+    }
+
+    fn close(&mut self, span: Span) -> Part {
+        let part =
+            Part { offset: self.part_offset, length: self.position - self.part_offset, modality: span.modality };
+        self.part_offset = self.position;
+        if self.position == span.offset + span.length {
+            self.span_index += 1;
+        }
+        if let Strategy::Cdc(bounds) = self.strategy {
+            self.boundary = Some(Boundary::new(bounds));
+        }
+        part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cdc::ChunkBounds;
+
+    const CHUNK: Strategy = Strategy::Chunk { bytes: 4096 };
+    const CDC: Strategy = Strategy::Cdc(ChunkBounds::around(4096));
+
+    fn bytes(count: usize) -> Vec<u8> {
+        let mut state = 9u64;
+        (0..count)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect()
+    }
+
+    fn three_spans() -> Vec<Span> {
+        let span = |offset, length, modality| Span { offset, length, modality };
+        vec![
+            span(0, 100, Modality::File),
+            span(100, 50_000, Modality::Tensor),
+            span(50_100, 4096, Modality::Tensor),
+        ]
+    }
+
+    #[test]
+    fn parts_tile_the_file_and_never_cross_a_span() {
+        let file = bytes(54_196);
+        for strategy in [Strategy::Tensor, CHUNK, CDC] {
+            let parts = Cutter::new(three_spans(), strategy).push(&file);
+            let mut end = 0;
+            for part in &parts {
+                assert_eq!(part.offset, end, "{strategy:?}");
+                assert!(part.length > 0);
+                end += part.length;
+            }
+            assert_eq!(end, 54_196);
+            for border in [100, 50_100] {
+                assert!(parts.iter().any(|part| part.offset == border), "{strategy:?}");
+            }
+            assert_eq!(parts[0].modality, Modality::File);
+        }
+    }
+
+    #[test]
+    fn parts_do_not_depend_on_how_the_bytes_arrive() {
+        let file = bytes(54_196);
+        for strategy in [Strategy::Tensor, CHUNK, CDC] {
+            let whole = Cutter::new(three_spans(), strategy).push(&file);
+            for step in [1, 99, 4096, 10_000] {
+                let mut cutter = Cutter::new(three_spans(), strategy);
+                let parts: Vec<Part> = file.chunks(step).flat_map(|window| cutter.push(window)).collect();
+                assert_eq!(parts, whole, "{strategy:?}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn cutting_taken_up_again_gives_the_same_parts() {
+        let file = bytes(54_196);
+        for strategy in [Strategy::Tensor, CHUNK, CDC] {
+            let whole = Cutter::new(three_spans(), strategy).push(&file);
+            for (index, part) in whole.iter().enumerate() {
+                let rest = Cutter::starting_at(three_spans(), strategy, part.offset).push(&file[part.offset as usize..]);
+                assert_eq!(rest, whole[index..], "{strategy:?}, part {index}");
+            }
+        }
+        let inside = Cutter::starting_at(three_spans(), Strategy::Tensor, 777).push(&file[777..]);
+        assert_eq!(inside[0], Part { offset: 100, length: 50_000, modality: Modality::Tensor });
+    }
+
+    #[test]
+    fn fixed_chunks_count_from_the_span() {
+        let parts = Cutter::new(three_spans(), CHUNK).push(&bytes(54_196));
+        assert_eq!(parts.len(), 1 + 13 + 1);
+        assert_eq!(parts[1].length, 4096);
+        assert_eq!(parts[13].length, 50_000 - 12 * 4096);
+    }
+}

@@ -1,0 +1,50 @@
+//! Spans: what a file consists of, before any strategy cuts it.
+
+use atom::Modality;
+use formats::Reading;
+
+/// A run of bytes of one file that no part may cross the border of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First byte in the file.
+    pub offset: u64,
+    /// Length in bytes, never 0.
+    pub length: u64,
+    /// `Tensor` for the payload of a tensor, else `File`.
+    pub modality: Modality,
+}
+
+/// Returns the spans that tile a file of `file_bytes` bytes, in order: tensors, and what lies before, between and after them.
+///
+/// Tensors come in the order of their offsets and do not overlap (`formats` has proved it); empty ones have no span.
+pub fn spans(reading: &Reading, file_bytes: u64) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut end = 0;
+    if let Reading::Structured(structure) = reading {
+        for tensor in structure.tensors.iter().filter(|tensor| tensor.length > 0) {
+            push(&mut spans, end, tensor.offset - end, Modality::File);
+            push(&mut spans, tensor.offset, tensor.length, Modality::Tensor);
+            end = tensor.offset + tensor.length;
+        }
+    }
+    push(&mut spans, end, file_bytes - end, Modality::File);
+    spans
+}
+
+fn push(spans: &mut Vec<Span>, offset: u64, length: u64, modality: Modality) {
+    if length > 0 {
+        spans.push(Span { offset, length, modality });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opaque_file_is_one_span_and_an_empty_one_none() {
+        let opaque = Reading::Opaque { reason: None };
+        assert_eq!(spans(&opaque, 7), [Span { offset: 0, length: 7, modality: Modality::File }]);
+        assert_eq!(spans(&opaque, 0), []);
+    }
+}

@@ -1,1 +1,97 @@
-//! placeholder
+//! Model files: bytes to structure and tensors.
+//!
+//! Reads headers and directories through [`ReadAt`], never payload, and proves the layout before it hands out a tensor.  It
+//! opens no path and knows no server.  What is read, and what is not, is in `docs/formats.md`.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
+mod dtype;
+mod error;
+mod fault;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod layout;
+mod limits;
+pub mod safetensors;
+mod source;
+mod tensor;
+
+pub use dtype::Dtype;
+pub use error::FormatError;
+pub use fault::Fault;
+pub use limits::Limits;
+pub use source::{Bytes, FileSource, ReadAt, SourceError};
+pub use tensor::Tensor;
+
+/// A file format whose structure this crate reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// <https://github.com/huggingface/safetensors>
+    Safetensors,
+}
+
+impl Format {
+    /// Returns the lower-case name that is stored and shown, e.g. `safetensors`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Safetensors => "safetensors",
+        }
+    }
+}
+
+/// What the header of a file says, proved against the file's size.
+///
+/// The tensors do not overlap and lie within the file; for safetensors they tile it from `structure_bytes` to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Structure {
+    /// The format that was read.
+    pub format: Format,
+    /// A version or dialect within the format; safetensors has none.
+    pub variant: Option<String>,
+    /// The tensors by ascending offset; where empty ones share an offset, by length, then by name.
+    pub tensors: Vec<Tensor>,
+    /// The file's own free-form entries, in the order of the file.  Keys are unique; any JSON string, U+0000 included.
+    pub metadata: Vec<(Box<str>, Box<str>)>,
+    /// Bytes before the first tensor's data; for safetensors 8 plus the header's length.
+    pub structure_bytes: u64,
+}
+
+/// What is known of a file's inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// The structure was read and proved.
+    Structured(Structure),
+    /// The file is kept as bytes only.
+    Opaque {
+        /// Why a file that looks like a known format was not read; None when it looks like none.
+        reason: Option<String>,
+    },
+}
+
+/// Returns the structure of a file, whatever its format is.
+///
+/// A file that looks like a known format but breaks its rules, or a limit, is opaque with a reason.  Errors: only a source that
+/// cannot be read, and interruption.
+pub fn read(source: &dyn ReadAt, limits: &Limits, interrupt: &dyn atom::Interrupt) -> Result<Reading, FormatError> {
+    if !safetensors::looks_like(source, limits)? {
+        return Ok(Reading::Opaque { reason: None });
+    }
+    match safetensors::read(source, limits, interrupt) {
+        Ok(structure) => Ok(Reading::Structured(structure)),
+        Err(error @ FormatError::Refused { .. }) => Ok(Reading::Opaque { reason: Some(error.to_string()) }),
+        Err(error) => Err(error),
+    }
+}

@@ -29,8 +29,12 @@ BEGIN
     SELECT max(w.atom_id) INTO until_id FROM (SELECT a.atom_id FROM atoms.atom a WHERE a.atom_id > after_id ORDER BY a.atom_id LIMIT 1000000) w;
     SELECT array_agg(c.atom_id) INTO orphans FROM (
         SELECT a.atom_id FROM atoms.atom a
-        WHERE a.atom_id > after_id AND a.atom_id <= until_id AND a.created_at <= old AND NOT atoms.is_referenced(a.atom_id)
-        ORDER BY a.atom_id LIMIT max_atoms FOR UPDATE SKIP LOCKED) c;
+        WHERE a.atom_id > after_id AND a.atom_id <= until_id AND a.created_at <= old
+          AND NOT EXISTS (SELECT 1 FROM atoms.file_part p WHERE p.atom_id = a.atom_id)
+          AND NOT EXISTS (SELECT 1 FROM atoms.import_part p WHERE p.atom_id = a.atom_id)
+          AND NOT EXISTS (SELECT 1 FROM atoms.atom_pin p WHERE p.atom_id = a.atom_id)
+          AND NOT EXISTS (SELECT 1 FROM atoms.atom_relation r WHERE r.to_atom_id = a.atom_id)
+        ORDER BY a.atom_id LIMIT max_atoms FOR UPDATE OF a SKIP LOCKED) c;
     -- Whoever references an atom holds it FOR KEY SHARE first, so with the rows locked a new look is the last word.
     SELECT array_agg(o) INTO orphans FROM unnest(orphans) o WHERE NOT atoms.is_referenced(o);
     atoms := coalesce(cardinality(orphans), 0);

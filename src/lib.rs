@@ -1,1 +1,26 @@
-//! pg_atoms
+//! pg_atoms: AI models, tensors and embeddings as deduplicated atoms inside PostgreSQL.
+//!
+//! One module per thing a SQL user sees; `sql/` declares the functions, `pg/` is the only room with unsafe code towards
+//! PostgreSQL.  `docs/design.md` has the map.
+
+// A `#[pg_extern]` is documented where users look: by COMMENT in `sql/`.
+#![allow(missing_docs)]
+
+mod access;
+mod atom;
+mod content_hash;
+mod export;
+mod import;
+mod model;
+mod pg;
+mod server_file;
+mod tensor;
+mod verify;
+
+pgrx::pg_module_magic!();
+
+/// Runs once in every backend that loads the library.
+#[pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    pg::guc::define();
+}

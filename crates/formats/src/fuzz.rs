@@ -1,1 +1,50 @@
 //! Bodies of the fuzz targets, so that `cargo test` runs them over the same corpus.  Not part of the interface.
+
+use crate::{Bytes, FormatError, Limits, Reading, Structure, safetensors as format};
+use atom::Never;
+
+/// Reads bytes as safetensors and asserts what a reading promises.  Panics when a promise is broken.
+pub fn safetensors(bytes: &[u8]) {
+    let limits = Limits::default();
+    let strict = format::read(&Bytes(bytes), &limits, &Never);
+    let open = crate::read(&Bytes(bytes), &limits, &Never);
+    match (strict, open) {
+        (Ok(structure), Ok(Reading::Structured(same))) => {
+            assert_eq!(structure, same, "two readings differ");
+            assert_structure(&structure, bytes);
+        }
+        (Err(error), Ok(Reading::Opaque { reason })) => {
+            assert_error(&error, bytes);
+            assert!(reason.is_none_or(|reason| reason == error.to_string()), "the reason is another");
+        }
+        (strict, open) => assert!(false, "strict and open reading differ: {strict:?}, {open:?}"),
+    }
+}
+
+/// The tensors tile the data; names, shapes and metadata are no longer than the header that holds them.
+fn assert_structure(structure: &Structure, bytes: &[u8]) {
+    let mut end = structure.structure_bytes;
+    let mut text_bytes: usize = 0;
+    for tensor in &structure.tensors {
+        assert_eq!(tensor.offset, end, "tensor {:?} does not follow the one before", tensor.name);
+        end = tensor.end().unwrap_or(u64::MAX);
+        let bits = tensor.shape.iter().try_fold(u64::from(tensor.dtype.bits()), |bits, dim| bits.checked_mul(*dim));
+        assert_eq!(bits, tensor.length.checked_mul(8), "tensor {:?} has another size", tensor.name);
+        text_bytes = text_bytes.saturating_add(tensor.name.len()).saturating_add(tensor.shape.len());
+    }
+    assert_eq!(end, bytes.len() as u64, "the last tensor does not end the file");
+    for (key, value) in &structure.metadata {
+        text_bytes = text_bytes.saturating_add(key.len()).saturating_add(value.len());
+    }
+    assert!((text_bytes as u64) < structure.structure_bytes, "more text than the header has");
+}
+
+/// An error lies within the file and its texts can be shown anywhere.
+fn assert_error(error: &FormatError, bytes: &[u8]) {
+    assert!(error.fault().is_some(), "bytes in memory are always readable: {error}");
+    assert!(error.offset() <= bytes.len() as u64, "{error} at {} of {}", error.offset(), bytes.len());
+    let texts = [Some(error.to_string()), error.detail(), error.hint()];
+    for text in texts.into_iter().flatten() {
+        assert!(text.len() < 2048 && !text.chars().any(char::is_control), "unshowable text {text:?}");
+    }
+}

@@ -4,7 +4,6 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-ROOT=$PWD
 
 # PostgreSQL 15 before a newer one that Debian's pg_config would choose.
 DEBIAN_PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config

@@ -4,7 +4,25 @@ use crate::{Bytes, FormatError, Limits, Reading, Structure, safetensors as forma
 use atom::Never;
 
 /// Reads bytes as safetensors and asserts what a reading promises.  Panics when a promise is broken.
+///
+/// A second time with the header's length set to what the bytes show: a fuzzer that edits the text would else seldom get past
+/// the length.
 pub fn safetensors(bytes: &[u8]) {
+    assert_reading(bytes);
+    if let Some(mended) = mend_length(bytes) {
+        assert_reading(&mended);
+    }
+}
+
+/// Returns the same bytes with a header that ends at the last brace, None when it does already.
+fn mend_length(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let last = rest.iter().rposition(|byte| *byte == b'}')?;
+    let mended = (last as u64).checked_add(1)?.to_le_bytes();
+    (mended != *length).then(|| [mended.as_slice(), rest].concat())
+}
+
+fn assert_reading(bytes: &[u8]) {
     let limits = Limits::default();
     let strict = format::read(&Bytes(bytes), &limits, &Never);
     let open = crate::read(&Bytes(bytes), &limits, &Never);
@@ -17,7 +35,7 @@ pub fn safetensors(bytes: &[u8]) {
             assert_error(&error, bytes);
             assert!(reason.is_none_or(|reason| reason == error.to_string()), "the reason is another");
         }
-        (strict, open) => assert!(false, "strict and open reading differ: {strict:?}, {open:?}"),
+        (strict, open) => assert_eq!(format!("{strict:?}"), format!("{open:?}"), "strict and open reading differ"),
     }
 }
 

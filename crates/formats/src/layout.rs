@@ -104,3 +104,101 @@ fn aligned(offset: u64, alignment: u64) -> Option<u64> {
         _ => offset.checked_next_multiple_of(alignment),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Gaps, Region, prove, sort};
+    use crate::{Dtype, Tensor};
+    use atom::{FaultKind, Interrupt, Interrupted, Never};
+    use proptest::prelude::*;
+
+    fn tensor(name: &str, offset: u64, length: u64) -> Tensor {
+        Tensor { name: name.into(), dtype: Dtype::U8, shape: [length].into(), offset, length }
+    }
+
+    /// Proves tensors (offset, length), named after their place, in bytes 8 to 32.
+    fn proof(spans: &[(u64, u64)], gaps: Gaps) -> Result<(), String> {
+        let mut tensors: Vec<_> = spans.iter().map(|(offset, length)| tensor("t", *offset, *length)).collect();
+        sort(&mut tensors);
+        prove(&tensors, Region { start: 8, end: 32 }, gaps, &Never)
+            .map_err(|error| format!("{}: {error}", error.offset()))
+    }
+
+    fn words(result: Result<(), String>) -> String {
+        result.expect_err("a fault")
+    }
+
+    #[test]
+    fn tiles_in_any_order_are_proved() {
+        proof(&[(20, 12), (8, 4), (12, 0), (12, 8), (32, 0)], Gaps::Refused).unwrap();
+    }
+
+    #[test]
+    fn each_fault_is_named_at_its_first_byte() {
+        let gaps = Gaps::Refused;
+        assert_eq!(words(proof(&[(7, 25)], gaps)), "7: tensor \"t\" overlaps tensor \"\"");
+        assert_eq!(words(proof(&[(8, 8), (15, 17)], gaps)), "15: tensor \"t\" overlaps tensor \"t\"");
+        assert_eq!(words(proof(&[(8, 8), (18, 14)], gaps)), "16: 2 bytes before tensor \"t\" belong to no tensor");
+        assert_eq!(words(proof(&[(8, 25)], gaps)), "8: tensor \"t\" ends past the end of the file");
+        assert_eq!(words(proof(&[(8, u64::MAX)], gaps)), "8: tensor \"t\" ends past the end of the file");
+        assert_eq!(words(proof(&[(8, 8)], gaps)), "16: 16 bytes at the end of the file belong to no tensor");
+        assert_eq!(words(proof(&[], gaps)), "8: 24 bytes at the end of the file belong to no tensor");
+    }
+
+    #[test]
+    fn padding_is_exact() {
+        proof(&[(8, 1), (16, 9)], Gaps::Padding(8)).unwrap();
+        proof(&[(8, 1), (16, 16)], Gaps::Padding(8)).unwrap();
+        assert!(words(proof(&[(8, 1), (24, 8)], Gaps::Padding(8))).contains("16: 8 bytes before"));
+        assert!(words(proof(&[(8, 1), (12, 20)], Gaps::Padding(8))).contains("12: tensor \"t\" is not aligned"));
+        assert!(words(proof(&[(8, 1)], Gaps::Padding(8))).contains("9: 23 bytes at the end"));
+        assert!(words(proof(&[(8, 24)], Gaps::Padding(0))).contains("not aligned"));
+    }
+
+    #[test]
+    fn allowed_gaps_still_forbid_overlaps_and_the_end() {
+        proof(&[(9, 1), (20, 2)], Gaps::Allowed).unwrap();
+        proof(&[], Gaps::Allowed).unwrap();
+        assert!(words(proof(&[(9, 4), (12, 2)], Gaps::Allowed)).contains("overlaps"));
+        assert!(words(proof(&[(9, 4), (30, 3)], Gaps::Allowed)).contains("past the end"));
+        assert!(words(proof(&[(4, 2)], Gaps::Allowed)).contains("overlaps"));
+    }
+
+    #[test]
+    fn the_order_is_total() {
+        let mut tensors = [tensor("c", 8, 0), tensor("b", 8, 1), tensor("a", 9, 0), tensor("b", 8, 0)];
+        sort(&mut tensors);
+        let order: Vec<_> = tensors.iter().map(|tensor| (tensor.offset, tensor.length, &*tensor.name)).collect();
+        assert_eq!(order, [(8, 0, "b"), (8, 0, "c"), (8, 1, "b"), (9, 0, "a")]);
+    }
+
+    #[test]
+    fn a_proof_can_be_interrupted() {
+        struct Now;
+        impl Interrupt for Now {
+            fn check(&self) -> Result<(), Interrupted> {
+                Err(Interrupted)
+            }
+        }
+        let region = Region { start: 8, end: 9 };
+        let error = prove(&[tensor("t", 8, 1)], region, Gaps::Refused, &Now).unwrap_err();
+        assert_eq!(error.kind(), FaultKind::Interrupted);
+    }
+
+    proptest! {
+        /// Against a map of the bytes: each is covered exactly once, or the proof fails.
+        #[test]
+        fn proved_tensors_cover_each_byte_once(spans in prop::collection::vec((8_u64..34, 0_u64..12), 0..5)) {
+            let mut covered = [0; 64];
+            for (offset, length) in &spans {
+                (*offset..offset + length).for_each(|byte| covered[byte as usize] += 1);
+            }
+            let tiles = covered[8..32].iter().all(|count| *count == 1) && covered[32..].iter().all(|count| *count == 0);
+            // Empty tensors may stand at borders only.
+            let borders = spans.iter().filter(|span| span.1 == 0).all(|(at, _)| {
+                *at <= 32 && spans.iter().all(|(start, length)| at <= start || *at >= start + length)
+            });
+            prop_assert_eq!(proof(&spans, Gaps::Refused).is_ok(), tiles && borders);
+        }
+    }
+}

@@ -75,3 +75,69 @@ fn bytes_at<const N: usize>(source: &dyn ReadAt, offset: u64) -> Result<[u8; N],
     source.read_exact_at(offset, &mut bytes).map_err(|error| FormatError::Source { error, offset })?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use crate::{Bytes, Dtype, Fault, Limits, Tensor};
+    use atom::{FaultKind, Never};
+
+    /// Bytes written by hand after the README: padded header, metadata, an empty tensor, order other than that of the data.
+    const GOLDEN: &[u8] = b"\xD8\0\0\0\0\0\0\0\
+        {\"__metadata__\":{\"format\":\"pt\",\"\":\"\\u0000\"},\
+        \"w\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[8,12]},\
+        \"none\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[8,8]},\
+        \"bias\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]}}  \
+        01234567abcd";
+
+    fn tensor(name: &str, dtype: Dtype, shape: &[u64], offset: u64, length: u64) -> Tensor {
+        Tensor { name: name.into(), dtype, shape: shape.into(), offset, length }
+    }
+
+    #[test]
+    fn golden_file_is_read_as_ever() {
+        let structure = read(&Bytes(GOLDEN), &Limits::default(), &Never).unwrap();
+        let expected = [
+            tensor("bias", Dtype::I64, &[], 224, 8),
+            tensor("none", Dtype::F32, &[3, 0], 232, 0),
+            tensor("w", Dtype::BF16, &[1, 2], 232, 4),
+        ];
+        assert_eq!(structure.tensors, expected);
+        assert_eq!(structure.metadata, [("format".into(), "pt".into()), ("".into(), "\0".into())]);
+        assert_eq!((structure.structure_bytes, structure.format.name()), (224, "safetensors"));
+        assert_eq!(structure.variant, None);
+    }
+
+    /// Each limit lowered to just below what the golden file needs, and to just that.
+    #[test]
+    fn limits_are_inclusive() {
+        type Set = fn(&mut Limits, u64);
+        let cases: [(Set, u64); 5] = [
+            (|limits, to| limits.header_bytes_max = to, 216),
+            (|limits, to| limits.tensors_max = to, 3),
+            (|limits, to| limits.dims_max = to, 2),
+            (|limits, to| limits.name_bytes_max = to, 12),
+            (|limits, to| limits.metadata_entries_max = to, 2),
+        ];
+        for (set, needed) in cases {
+            let mut limits = Limits::default();
+            set(&mut limits, needed);
+            read(&Bytes(GOLDEN), &limits, &Never).unwrap();
+            set(&mut limits, needed - 1);
+            let error = read(&Bytes(GOLDEN), &limits, &Never).unwrap_err();
+            assert_eq!(error.kind(), FaultKind::Limit, "{error}");
+            assert!(matches!(error.fault(), Some(Fault::Limit { limit, .. }) if *limit == needed - 1), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fault_in_a_later_line_has_its_offset() {
+        for lines in [1, 2, 70_000] {
+            let header = format!("{{{}\"a\": nonsense}}", "\n".repeat(lines));
+            let bytes = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes()].concat();
+            let error = read(&Bytes(&bytes), &Limits::default(), &Never).unwrap_err();
+            let word = 8 + header.find("nonsense").unwrap() as u64;
+            assert!((word..word + 3).contains(&error.offset()), "{} for {word}", error.offset());
+        }
+    }
+}

@@ -6,6 +6,9 @@ use fixtures::safetensors as files;
 use formats::{Bytes, Fault, Limits, Structure};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// Tells whether a fault is one that we refuse on purpose although the official reader does not.
 fn is_stricter(fault: &Fault) -> bool {
@@ -27,8 +30,40 @@ fn compare(bytes: &[u8]) -> Result<bool, String> {
         (Ok(structure), Ok(official)) => same_view(&structure, &official, bytes).map(|()| true),
         (Err(_), Err(_)) => Ok(false),
         (Err(error), Ok(_)) if error.fault().is_some_and(is_stricter) => Ok(false),
+        // The official reader keeps the last of two entries, so a fault of the first escapes it.
+        (Err(_), Ok(_)) if has_name_twice(bytes) => Ok(false),
         (Err(error), Ok(_)) => Err(format!("only the official reader accepts: {error}, {error:?}")),
         (Ok(_), Err(error)) => Err(format!("only we accept: {error}")),
+    }
+}
+
+/// Tells whether the header has a key twice.
+fn has_name_twice(bytes: &[u8]) -> bool {
+    let header_bytes = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let Keys(keys) = serde_json::from_slice(&bytes[8..8 + header_bytes]).unwrap();
+    keys.iter().collect::<HashSet<_>>().len() < keys.len()
+}
+
+/// The keys of an object, each as often as it comes.
+struct Keys(Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Keys, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Vec<String>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<String>, A::Error> {
+                let mut keys = Vec::new();
+                while let Some((key, IgnoredAny)) = map.next_entry()? {
+                    keys.push(key);
+                }
+                Ok(keys)
+            }
+        }
+        json.deserialize_map(Collect).map(Keys)
     }
 }
 
@@ -76,6 +111,7 @@ fn the_official_reader_accepts_just_these_hostile_files() {
         "header_begins_with_space",
         "duplicate_tensor",
         "duplicate_tensor_by_escape",
+        "duplicate_tensor_hides_fault",
         "duplicate_unknown_key",
         "duplicate_key_in_unknown_value",
         "duplicate_metadata_key",
@@ -205,8 +241,12 @@ fn tensors() -> impl Strategy<Value = Vec<(String, &'static str, Vec<u64>)>> {
     })
 }
 
+/// Valid files that are worth changing.
+static SMALL_FIXTURES: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| files::valid().into_iter().map(|valid| valid.bytes).filter(|bytes| bytes.len() < 4096).collect());
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn changed_files_get_the_official_verdict(
@@ -223,9 +263,7 @@ proptest! {
     fn changed_fixtures_get_the_official_verdict(
         fixture in any::<prop::sample::Index>(), changes in prop::collection::vec(change(), 0..3),
     ) {
-        let mut fixtures: Vec<Vec<u8>> = files::valid().into_iter().map(|valid| valid.bytes).collect();
-        fixtures.retain(|bytes| bytes.len() < 4096);
-        let bytes = changed(fixture.get::<Vec<u8>>(&fixtures), &changes);
+        let bytes = changed(fixture.get::<Vec<u8>>(&SMALL_FIXTURES), &changes);
         let verdict = compare(&bytes);
         prop_assert!(verdict.is_ok(), "{}: {}", verdict.unwrap_err(), String::from_utf8_lossy(&bytes));
         formats::fuzz::safetensors(&bytes);

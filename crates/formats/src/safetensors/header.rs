@@ -5,7 +5,7 @@
 
 use super::entry::Entry;
 use super::seen::Seen;
-use super::text::{HeaderText, REFILL_BYTES};
+use super::text::HeaderText;
 use crate::{Fault, FormatError, Limits, Tensor};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -47,7 +47,8 @@ pub(super) fn parse<'a>(
         key: None,
         fault: None,
     };
-    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(REFILL_BYTES, &mut text));
+    let buffered = BufReader::with_capacity(text.refill_bytes(), &mut text);
+    let mut json = serde_json::Deserializer::from_reader(buffered);
     match json.deserialize_map(&mut header).and_then(|()| json.end()) {
         Ok(()) => Ok(header),
         Err(error) => {

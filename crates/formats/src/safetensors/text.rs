@@ -6,8 +6,8 @@ use atom::Interrupt;
 use std::io::{self, Read};
 use std::ops::Range;
 
-/// Bytes read from the source at once.
-pub(super) const REFILL_BYTES: usize = 64 * 1024;
+/// Bytes read from the source at once, at most.
+const REFILL_BYTES_MAX: usize = 64 * 1024;
 
 /// The text of a header, read from front to back.
 pub(super) struct HeaderText<'a> {
@@ -21,6 +21,12 @@ pub(super) struct HeaderText<'a> {
 impl<'a> HeaderText<'a> {
     pub(super) fn new(source: &'a dyn ReadAt, span: Range<u64>, interrupt: &'a dyn Interrupt) -> HeaderText<'a> {
         HeaderText { source, interrupt, next: span.start, span, stopped: None }
+    }
+
+    /// Returns how many bytes to ask for at once.
+    pub(super) fn refill_bytes(&self) -> usize {
+        let span = self.span.end.saturating_sub(self.span.start);
+        usize::try_from(span).unwrap_or(usize::MAX).min(REFILL_BYTES_MAX)
     }
 
     /// Takes the error that ended the stream early: io::Error could not carry it through the JSON parser.
@@ -41,7 +47,7 @@ impl<'a> HeaderText<'a> {
         self.next = self.span.start;
         let mut lines_left = line.saturating_sub(1);
         let mut start = self.span.start;
-        let mut buf = vec![0; REFILL_BYTES];
+        let mut buf = vec![0; self.refill_bytes()];
         while lines_left > 0 {
             let piece_start = self.next;
             let filled = self.read(&mut buf).unwrap_or(0);

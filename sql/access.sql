@@ -7,7 +7,7 @@ CREATE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)
                            'verify_all_atoms', 'verify_step') THEN 'admin'
         WHEN p.proname IN ('record_verification', 'record_parts', 'index_tensors', 'drop_segments') THEN 'internal'
         WHEN p.proname IN ('upsert_atom', 'upsert_atoms', 'insert_atom', 'release_atom', 'insert_atom_relation', 'drop_model', 'rename_model',
-                           'begin_import', 'claim_import', 'import_files', 'link_import_file', 'announce_parts', 'missing_atoms', 'next_missing',
+                           'begin_import', 'claim_import', 'import_files', 'import_strategy', 'link_import_file', 'announce_parts', 'missing_atoms', 'next_missing',
                            'send_atoms', 'send_atom_part', 'scan_import_bytes', 'hash_import_file', 'finish_import', 'abort_import',
                            'begin_server_import', 'import_step', 'import_model', 'import_model_at_once') THEN 'write'
         WHEN p.prorettype IN ('content_hash'::regtype, 'cstring'::regtype, 'bytea'::regtype)

@@ -239,6 +239,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION import_files(bigint) IS 'the files of an import and how far each is';
 
+CREATE FUNCTION import_strategy(import_id bigint, OUT strategy text, OUT chunk_bytes integer)
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+BEGIN
+    PERFORM atoms.claim_import(import_strategy.import_id);
+    SELECT i.strategy, i.chunk_bytes INTO import_strategy.strategy, import_strategy.chunk_bytes
+        FROM atoms.model_import i WHERE i.import_id = import_strategy.import_id;
+END $$;
+COMMENT ON FUNCTION import_strategy(bigint) IS 'how the files of an import are cut';
+
 CREATE FUNCTION link_import_file(import_id bigint, file_no integer, content_hash content_hash) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
 #variable_conflict use_column

@@ -6,7 +6,6 @@
 // A `#[pg_extern]` is documented where users look: by COMMENT in `sql/`.
 #![allow(missing_docs)]
 
-mod access;
 mod atom;
 mod content_hash;
 mod export;

@@ -89,8 +89,7 @@ impl Cutter {
     }
 
     fn close(&mut self, span: Span) -> Part {
-        let part =
-            Part { offset: self.part_offset, length: self.position - self.part_offset, modality: span.modality };
+        let part = Part { offset: self.part_offset, length: self.position - self.part_offset, modality: span.modality };
         self.part_offset = self.position;
         if self.position == span.offset + span.length {
             self.span_index += 1;
@@ -122,11 +121,7 @@ mod tests {
 
     fn three_spans() -> Vec<Span> {
         let span = |offset, length, modality| Span { offset, length, modality };
-        vec![
-            span(0, 100, Modality::File),
-            span(100, 50_000, Modality::Tensor),
-            span(50_100, 4096, Modality::Tensor),
-        ]
+        vec![span(0, 100, Modality::File), span(100, 50_000, Modality::Tensor), span(50_100, 4096, Modality::Tensor)]
     }
 
     #[test]
@@ -167,7 +162,8 @@ mod tests {
         for strategy in [Strategy::Tensor, CHUNK, CDC] {
             let whole = Cutter::new(three_spans(), strategy).push(&file);
             for (index, part) in whole.iter().enumerate() {
-                let rest = Cutter::starting_at(three_spans(), strategy, part.offset).push(&file[part.offset as usize..]);
+                let rest =
+                    Cutter::starting_at(three_spans(), strategy, part.offset).push(&file[part.offset as usize..]);
                 assert_eq!(rest, whole[index..], "{strategy:?}, part {index}");
             }
         }

@@ -1,0 +1,209 @@
+//! The server as a client of the protocol: imports files of the server, or bytes given, step by step.
+//!
+//! Opens files as the caller and hands their bytes to the SECURITY DEFINER steps.  Runs under the caller's search_path, so its SQL
+//! calls nothing but functions of the schema `atoms`.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use formats::{Bytes, FileSource, ReadAt};
+use pgrx::prelude::*;
+use store::{BATCH_BYTES_MAX, Cutter, PIECE_BYTES, Strategy, spans};
+
+use super::scan::{ImportFile, MissingPart, import_files, next_missing};
+use crate::pg::error::{PgResult, code, fault};
+use crate::pg::spi;
+use crate::server_file::{self, ServerFile, io_fault};
+use crate::tensor::structure_for_import;
+
+/// What `begin_import` takes besides the manifest.
+struct Wishes<'a> {
+    model: &'a str,
+    strategy: &'a str,
+    chunk_bytes: i32,
+    on_exists: &'a str,
+}
+
+fn begin(wishes: &Wishes<'_>, files: Vec<String>, sizes: Vec<i64>, stamps: Option<Vec<String>>) -> Option<i64> {
+    const BEGIN: &str = "SELECT atoms.begin_import($1, $2, $3, $4, $5, $6, $7)";
+    let args = [
+        wishes.model.into(),
+        files.into(),
+        sizes.into(),
+        wishes.strategy.into(),
+        wishes.chunk_bytes.into(),
+        wishes.on_exists.into(),
+        stamps.into(),
+    ];
+    spi::rows(BEGIN, &args, |row| row.optional::<i64>(1)).into_iter().next().flatten()
+}
+
+#[pg_extern]
+fn begin_server_import(
+    model: Option<&str>,
+    path: Option<&str>,
+    strategy: Option<&str>,
+    chunk_bytes: Option<i32>,
+    on_exists: Option<&str>,
+) -> PgResult<Option<i64>> {
+    let (Some(model), Some(path), Some(strategy), Some(chunk_bytes), Some(on_exists)) =
+        (model, path, strategy, chunk_bytes, on_exists)
+    else {
+        return Err(fault(code::ARGUMENT, "an import takes no NULL"));
+    };
+    let mut manifest = (Vec::new(), Vec::new(), Vec::new());
+    for (inside, path) in server_file::list(Path::new(path))? {
+        let opened = ServerFile::open(&path)?;
+        manifest.0.push(inside);
+        manifest.1.push(opened.size_bytes as i64);
+        manifest.2.push(opened.stamp);
+    }
+    Ok(begin(&Wishes { model, strategy, chunk_bytes, on_exists }, manifest.0, manifest.1, Some(manifest.2)))
+}
+
+#[pg_extern(strict)]
+fn import_step(import_id: i64, path: &str) -> PgResult<bool> {
+    let root = Path::new(path);
+    step(import_id, |file| {
+        let place = place_of(root, &file.path);
+        let opened = ServerFile::open(&place)?;
+        if file.stamp.as_deref() != Some(&opened.stamp) {
+            return Err(fault(code::STATE, format!("file \"{}\" has changed since its import began", place.display()))
+                .set_hint("Import it again from the start: what is unchanged is not stored twice."));
+        }
+        let source = FileSource::new(opened.file).map_err(|error| fault(code::IO, error.to_string()))?;
+        Ok(Box::new(source))
+    })
+}
+
+/// A file named alone is the import's only one; else the paths are relative to the folder.
+fn place_of(root: &Path, inside: &str) -> PathBuf {
+    if root.is_dir() { root.join(inside) } else { root.to_owned() }
+}
+
+#[pg_extern]
+fn import_bytes_at_once(
+    model: Option<&str>,
+    file: Option<&str>,
+    file_data: Option<&[u8]>,
+    strategy: default!(Option<&str>, "'tensor'"),
+    chunk_bytes: default!(Option<i32>, "65536"),
+    on_exists: default!(Option<&str>, "'error'"),
+) -> PgResult<bool> {
+    let (Some(model), Some(file), Some(bytes), Some(strategy), Some(chunk_bytes), Some(on_exists)) =
+        (model, file, file_data, strategy, chunk_bytes, on_exists)
+    else {
+        return Err(fault(code::ARGUMENT, "an import takes no NULL"));
+    };
+    let wishes = Wishes { model, strategy, chunk_bytes, on_exists };
+    let Some(import_id) = begin(&wishes, vec![file.to_owned()], vec![bytes.len() as i64], None) else {
+        return Ok(false);
+    };
+    while step(import_id, |_| Ok(Box::new(Bytes(bytes))))? {}
+    Ok(true)
+}
+
+/// Does the next at most 64 MiB of an import; false when the model is complete and visible.
+fn step<'a>(import_id: i64, open: impl Fn(&ImportFile) -> PgResult<Box<dyn ReadAt + 'a>>) -> PgResult<bool> {
+    for file in import_files(import_id) {
+        if !file.hashed {
+            scan(import_id, &file, open(&file)?.as_ref())?;
+            return Ok(true);
+        }
+        let missing = next_missing(import_id, file.file_no, ROWS_PER_BATCH);
+        if !missing.is_empty() {
+            send(import_id, &missing, open(&file)?.as_ref(), &file)?;
+            return Ok(true);
+        }
+    }
+    spi::run("SELECT atoms.finish_import($1)", &[import_id.into()]);
+    Ok(false)
+}
+
+/// Missing parts looked at for one batch.
+const ROWS_PER_BATCH: i32 = 16_384;
+
+/// Hashes the next bytes of a file and announces the parts that end in them.
+fn scan(import_id: i64, file: &ImportFile, source: &dyn ReadAt) -> PgResult<()> {
+    const SCAN: &str = "SELECT atoms.scan_import_bytes($1, $2, $3, $4, $5, $6)";
+    let strategy = strategy_of(import_id)?;
+    let reading = structure_for_import(source)?;
+    let start = resume_at(file, strategy);
+    let mut cutter = Cutter::starting_at(spans(&reading, file.size_bytes), strategy, start);
+    let mut bytes = read(source, file, start, (file.size_bytes - start).min(BATCH_BYTES_MAX))?;
+    let mut parts = cutter.push(&bytes);
+    parts.truncate(PARTS_PER_BATCH);
+    let whole = parts.last().map_or(0, |part| part.offset + part.length);
+    // Content-defined cutting is taken up again only where a part begins.
+    let must_end_with_a_part = matches!(strategy, Strategy::Cdc(_)) || parts.len() == PARTS_PER_BATCH;
+    if must_end_with_a_part && whole > start {
+        bytes.truncate((whole - start) as usize);
+    }
+    let lengths: Vec<i64> = parts.iter().map(|part| part.length as i64).collect();
+    let modalities: Vec<String> = parts.iter().map(|part| part.modality.name().to_owned()).collect();
+    let args =
+        [import_id.into(), file.file_no.into(), (start as i64).into(), bytes.into(), lengths.into(), modalities.into()];
+    spi::run(SCAN, &args);
+    Ok(())
+}
+
+/// Most parts that one announcement takes.
+const PARTS_PER_BATCH: usize = 65_536;
+
+/// Hashing goes on where it stopped; where the parts announced since do not fit, it begins again.
+fn resume_at(file: &ImportFile, strategy: Strategy) -> u64 {
+    let mid_part = file.hashed_bytes != file.announced_bytes;
+    let fits = match strategy {
+        Strategy::Cdc(_) => !mid_part,
+        Strategy::Tensor | Strategy::Chunk { .. } => file.hashed_bytes >= file.announced_bytes,
+    };
+    if fits { file.hashed_bytes } else { 0 }
+}
+
+fn strategy_of(import_id: i64) -> PgResult<Strategy> {
+    const STRATEGY: &str = "SELECT s.strategy, s.chunk_bytes FROM atoms.import_strategy($1) s";
+    let found = spi::rows(STRATEGY, &[import_id.into()], |row| (row.get::<String>(1), row.get::<i32>(2)));
+    let (name, chunk_bytes) =
+        found.into_iter().next().ok_or_else(|| fault(code::UNKNOWN, format!("import {import_id} does not exist")))?;
+    Strategy::parse(&name, i64::from(chunk_bytes)).map_err(|error| crate::atom::strategy_fault(&error))
+}
+
+/// Sends the next missing atoms: a batch of whole ones, or a piece of a large one.
+fn send(import_id: i64, missing: &[MissingPart], source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
+    if missing[0].size_bytes > BATCH_BYTES_MAX {
+        return send_piece(import_id, &missing[0], source, file);
+    }
+    let (mut hashes, mut values, mut total) = (Vec::new(), Vec::new(), 0);
+    let mut seen = HashSet::new();
+    for part in missing {
+        if total + part.size_bytes > BATCH_BYTES_MAX {
+            break;
+        }
+        if seen.insert(part.content_hash) {
+            total += part.size_bytes;
+            hashes.push(part.content_hash.as_bytes().to_vec());
+            values.push(read(source, file, part.part_offset, part.size_bytes)?);
+        }
+    }
+    const SEND: &str = "SELECT atoms.send_atoms($1, $2::atoms.content_hash[], $3)";
+    spi::run(SEND, &[import_id.into(), hashes.into(), values.into()]);
+    Ok(())
+}
+
+fn send_piece(import_id: i64, part: &MissingPart, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
+    const SEND: &str = "SELECT atoms.send_atom_part($1, $2::atoms.content_hash, $3, $4)";
+    const STEP_BYTES: u64 = BATCH_BYTES_MAX / PIECE_BYTES as u64 * PIECE_BYTES as u64;
+    let start = part.received_bytes;
+    let bytes = read(source, file, part.part_offset + start, (part.size_bytes - start).min(STEP_BYTES))?;
+    let hash = part.content_hash.as_bytes().to_vec();
+    spi::run(SEND, &[import_id.into(), hash.into(), (start as i64).into(), bytes.into()]);
+    Ok(())
+}
+
+fn read(source: &dyn ReadAt, file: &ImportFile, start: u64, count: u64) -> PgResult<Vec<u8>> {
+    let mut bytes = vec![0; count as usize];
+    source.read_exact_at(start, &mut bytes).map_err(|error| {
+        io_fault("read", Path::new(&file.path), &std::io::Error::new(error.io_kind(), error.to_string()))
+    })?;
+    Ok(bytes)
+}

@@ -1,0 +1,284 @@
+//! Hashing files on the server: as their bytes pass, or from their stored atoms.
+
+use std::time::{Duration, Instant};
+
+use ::atom::ContentHash;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use store::RunningHash;
+
+use super::claim;
+use crate::atom::{damaged, hash_array, hash_of, no_nulls};
+use crate::pg::error::{PgResult, code, fault};
+use crate::pg::segment::AtomReader;
+use crate::pg::{interrupt, spi, worker};
+
+/// How far the hashing of a file is.
+struct Progress {
+    size_bytes: i64,
+    announced_bytes: i64,
+    hashed_bytes: i64,
+    file_hash: RunningHash,
+    /// Over the part that begins at `announced_bytes`.
+    part_hash: RunningHash,
+}
+
+impl Progress {
+    fn lock(import_id: i64, file_no: i32) -> PgResult<Self> {
+        const LOCK: &str = "SELECT f.size_bytes, f.announced_bytes, f.hashed_bytes, f.file_hash_state, f.part_hash_state \
+            FROM atoms.import_file f WHERE f.import_id = $1 AND f.file_no = $2 FOR NO KEY UPDATE";
+        let found = spi::rows(LOCK, &[import_id.into(), file_no.into()], |row| {
+            let state = |column| row.optional::<Vec<u8>>(column).and_then(|saved| RunningHash::restore(&saved).ok());
+            let progress = Self {
+                size_bytes: row.get(1),
+                announced_bytes: row.get(2),
+                hashed_bytes: row.get(3),
+                file_hash: state(4).unwrap_or_default(),
+                part_hash: state(5).unwrap_or_default(),
+            };
+            progress.or_from_the_start()
+        });
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| fault(code::UNKNOWN, format!("import {import_id} has no file {file_no}")))
+    }
+
+    /// A state that this version cannot read, or that does not fit the counts, means that hashing begins again.
+    fn or_from_the_start(self) -> Self {
+        match self.file_hash.bytes() == self.hashed_bytes as u64 {
+            true => self,
+            false => Self { hashed_bytes: 0, file_hash: RunningHash::new(), part_hash: RunningHash::new(), ..self },
+        }
+    }
+
+    fn save(&self, import_id: i64, file_no: i32, content_hash: Option<ContentHash>) {
+        const SAVE: &str = "UPDATE atoms.import_file f \
+            SET hashed_bytes = $3, file_hash_state = $4, part_hash_state = $5, content_hash = coalesce($6::atoms.content_hash, f.content_hash) \
+            WHERE f.import_id = $1 AND f.file_no = $2";
+        let args = [
+            import_id.into(),
+            file_no.into(),
+            self.hashed_bytes.into(),
+            self.file_hash.save().into(),
+            self.part_hash.save().into(),
+            content_hash.map(|hash| hash.as_bytes().to_vec()).into(),
+        ];
+        spi::run(SAVE, &args);
+    }
+
+    fn finished(&self) -> Option<ContentHash> {
+        (self.hashed_bytes == self.size_bytes).then(|| self.file_hash.clone().finish())
+    }
+}
+
+#[pg_extern(strict)]
+fn scan_import_bytes(
+    import_id: i64,
+    file_no: i32,
+    start: i64,
+    bytes: &[u8],
+    lengths: Array<'_, i64>,
+    modalities: Array<'_, &str>,
+) -> PgResult<i64> {
+    claim(import_id);
+    let mut progress = Progress::lock(import_id, file_no)?;
+    let lengths = no_nulls(lengths.iter(), "lengths")?;
+    let modalities: Vec<String> = no_nulls(modalities.iter(), "modalities")?.into_iter().map(str::to_owned).collect();
+    if start == 0 {
+        progress = Progress {
+            announced_bytes: 0,
+            hashed_bytes: 0,
+            file_hash: RunningHash::new(),
+            part_hash: RunningHash::new(),
+            ..progress
+        };
+    }
+    let end = start.saturating_add(bytes.len() as i64);
+    if start != progress.hashed_bytes || end > progress.size_bytes || bytes.is_empty() {
+        return Err(fault(
+            code::ARGUMENT,
+            format!("file {file_no} goes on at byte {}, not with {start} to {end}", progress.hashed_bytes),
+        )
+        .set_detail(format!("The file has {} bytes.", progress.size_bytes))
+        .set_hint("import_files says how much was hashed; 0 begins again."));
+    }
+    let Progress { file_hash, part_hash, announced_bytes, .. } = &mut progress;
+    let part_start = *announced_bytes;
+    let (parts, ()) =
+        worker::join(|| hash_parts(part_hash, start - part_start, bytes, &lengths), || file_hash.update(bytes));
+    let hashes = parts?;
+    if !hashes.is_empty() {
+        record_parts(import_id, file_no, part_start, &lengths, &hashes, modalities);
+        progress.announced_bytes += lengths.iter().sum::<i64>();
+    }
+    progress.hashed_bytes = end;
+    progress.save(import_id, file_no, progress.finished());
+    Ok(end)
+}
+
+/// Hashes the parts of these lengths that end in `bytes`; `open` bytes of the first were hashed before.
+fn hash_parts(part_hash: &mut RunningHash, open: i64, mut bytes: &[u8], lengths: &[i64]) -> PgResult<Vec<ContentHash>> {
+    let mut hashes = Vec::with_capacity(lengths.len());
+    let mut open = usize::try_from(open).unwrap_or(usize::MAX);
+    for &length in lengths {
+        let wanted = usize::try_from(length).ok().and_then(|length| length.checked_sub(open));
+        let Some(rest) = wanted.filter(|&wanted| wanted > 0 && wanted <= bytes.len()) else {
+            return Err(fault(code::ARGUMENT, format!("a part of {length} bytes does not end in these bytes")));
+        };
+        let (part, after) = bytes.split_at(rest);
+        part_hash.update(part);
+        hashes.push(std::mem::take(part_hash).finish());
+        (bytes, open) = (after, 0);
+    }
+    part_hash.update(bytes);
+    Ok(hashes)
+}
+
+fn record_parts(
+    import_id: i64,
+    file_no: i32,
+    offset: i64,
+    lengths: &[i64],
+    hashes: &[ContentHash],
+    modalities: Vec<String>,
+) {
+    const RECORD: &str = "SELECT atoms.record_parts($1, $2, coalesce( \
+            (SELECT p.part_no + 1 FROM atoms.import_part p WHERE p.import_id = $1 AND p.file_no = $2 AND p.byte_offset < $3 \
+             ORDER BY p.part_no DESC LIMIT 1), 0), $3, $4, $5::atoms.content_hash[], $6)";
+    let args = [
+        import_id.into(),
+        file_no.into(),
+        offset.into(),
+        lengths.to_vec().into(),
+        hash_array(hashes).into(),
+        modalities.into(),
+    ];
+    spi::run(RECORD, &args);
+}
+
+/// Work of one call of `hash_import_file`.
+const STEP_TIME: Duration = Duration::from_secs(1);
+const WINDOW_BYTES: u64 = 1 << 20;
+
+#[pg_extern(strict)]
+fn hash_import_file(import_id: i64, file_no: i32) -> PgResult<bool> {
+    const DONE: &str =
+        "SELECT f.content_hash IS NOT NULL FROM atoms.import_file f WHERE f.import_id = $1 AND f.file_no = $2";
+    const PARTS: &str = "SELECT p.byte_offset, p.byte_length, p.atom_id, p.part_no FROM atoms.import_part p \
+        WHERE p.import_id = $1 AND p.file_no = $2 AND p.byte_offset + p.byte_length > $3 ORDER BY p.part_no LIMIT 1000";
+    claim(import_id);
+    let mut progress = Progress::lock(import_id, file_no)?;
+    if spi::rows(DONE, &[import_id.into(), file_no.into()], |row| row.get::<bool>(1)) == [true] {
+        return Ok(true);
+    }
+    let begun = Instant::now();
+    while progress.hashed_bytes < progress.size_bytes && begun.elapsed() < STEP_TIME {
+        let args = [import_id.into(), file_no.into(), progress.hashed_bytes.into()];
+        let parts = spi::rows(PARTS, &args, |row| (row.get::<i64>(1), row.get::<i64>(2), row.optional::<i64>(3)));
+        if parts.is_empty() {
+            return Err(not_whole(file_no, progress.hashed_bytes));
+        }
+        for (offset, length, atom_id) in parts {
+            if begun.elapsed() >= STEP_TIME {
+                break;
+            }
+            let atom_id = atom_id.filter(|_| offset <= progress.hashed_bytes);
+            let atom_id = atom_id.ok_or_else(|| not_whole(file_no, progress.hashed_bytes))?;
+            hash_part(&mut progress, atom_id, offset, length, begun)?;
+        }
+    }
+    let finished = progress.finished();
+    progress.save(import_id, file_no, finished);
+    Ok(finished.is_some())
+}
+
+/// Hashes what is left of a part, or as much as the time allows; a window is hashed while the next is read.
+fn hash_part(progress: &mut Progress, atom_id: i64, offset: i64, length: i64, begun: Instant) -> PgResult<()> {
+    let reader = AtomReader::open();
+    let row = crate::atom::find(&reader, atom_id)?;
+    let read = |position: i64, buffer: &mut Vec<u8>| {
+        let left = (offset + length - position).clamp(0, WINDOW_BYTES as i64);
+        buffer.resize(left as usize, 0);
+        reader.read(&row, (position - offset) as u64, buffer).map_err(|damage| damaged(&row, &damage))
+    };
+    let (mut full, mut next) = (Vec::new(), Vec::new());
+    read(progress.hashed_bytes, &mut full)?;
+    while !full.is_empty() {
+        interrupt::check();
+        let after = progress.hashed_bytes + full.len() as i64;
+        let Progress { file_hash, .. } = progress;
+        let go_on = begun.elapsed() < STEP_TIME && after < offset + length;
+        if go_on {
+            let ((), result) = worker::beside(|| file_hash.update(&full), || read(after, &mut next));
+            result?;
+        } else {
+            file_hash.update(&full);
+            next.clear();
+        }
+        progress.hashed_bytes = after;
+        std::mem::swap(&mut full, &mut next);
+    }
+    Ok(())
+}
+
+fn not_whole(file_no: i32, position: i64) -> ErrorReport {
+    fault(code::STATE, format!("file {file_no} has no stored part at byte {position} yet"))
+        .set_hint("missing_atoms lists what is still to be sent.")
+}
+
+/// How far each file of an import is, as the server-side import needs it.
+pub struct ImportFile {
+    /// Its number.
+    pub file_no: i32,
+    /// Path inside the model.
+    pub path: String,
+    /// Length.
+    pub size_bytes: u64,
+    /// True once its SHA-256 is known: then its parts are announced.
+    pub hashed: bool,
+    /// Bytes from the start whose parts are announced.
+    pub announced_bytes: u64,
+    /// Bytes from the start that were hashed.
+    pub hashed_bytes: u64,
+    /// What it was when the import began.
+    pub stamp: Option<String>,
+}
+
+/// Asks for the files of an import, as its owner.
+pub fn import_files(import_id: i64) -> Vec<ImportFile> {
+    const FILES: &str = "SELECT f.file_no, f.path, f.size_bytes, f.content_hash IS NOT NULL, f.announced_bytes, f.hashed_bytes, f.stamp \
+        FROM atoms.import_files($1) f";
+    spi::rows(FILES, &[import_id.into()], |row| ImportFile {
+        file_no: row.get(1),
+        path: row.get(2),
+        size_bytes: row.get::<i64>(3) as u64,
+        hashed: row.get(4),
+        announced_bytes: row.get::<i64>(5) as u64,
+        hashed_bytes: row.get::<i64>(6) as u64,
+        stamp: row.optional(7),
+    })
+}
+
+/// One missing part of a file.
+pub struct MissingPart {
+    /// SHA-256 announced for it.
+    pub content_hash: ContentHash,
+    /// Length.
+    pub size_bytes: u64,
+    /// Bytes there.
+    pub received_bytes: u64,
+    /// First byte in the file.
+    pub part_offset: u64,
+}
+
+/// Asks for the next missing parts of a file, as the import's owner.
+pub fn next_missing(import_id: i64, file_no: i32, row_limit: i32) -> Vec<MissingPart> {
+    const NEXT: &str = "SELECT m.content_hash::bytea, m.size_bytes, m.received_bytes, m.part_offset FROM atoms.next_missing($1, $2, $3) m";
+    spi::rows(NEXT, &[import_id.into(), file_no.into(), row_limit.into()], |row| MissingPart {
+        content_hash: hash_of(row.get(1)),
+        size_bytes: row.get::<i64>(2) as u64,
+        received_bytes: row.get::<i64>(3) as u64,
+        part_offset: row.get::<i64>(4) as u64,
+    })
+}

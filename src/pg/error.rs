@@ -1,0 +1,82 @@
+//! The one table from fault to SQLSTATE, and errors with message, detail and hint.
+
+use ::atom::FaultKind;
+use formats::FormatError;
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+
+/// What a `#[pg_extern]` returns; the error keeps its SQLSTATE on the way out.
+pub type PgResult<T> = Result<T, ErrorReport>;
+
+/// SQLSTATEs by what happened, as `docs/sql.md` lists them.
+pub mod code {
+    use pgrx::PgSqlErrorCode as Code;
+
+    /// Bytes break a rule of their format.
+    pub const MALFORMED: Code = Code::ERRCODE_INVALID_BINARY_REPRESENTATION;
+    /// The text form of a value is malformed.
+    pub const MALFORMED_TEXT: Code = Code::ERRCODE_INVALID_TEXT_REPRESENTATION;
+    /// An argument out of its domain; bytes that do not have the hash or length given.
+    pub const ARGUMENT: Code = Code::ERRCODE_INVALID_PARAMETER_VALUE;
+    /// No such thing.
+    pub const UNKNOWN: Code = Code::ERRCODE_UNDEFINED_OBJECT;
+    /// Already there.
+    pub const EXISTS: Code = Code::ERRCODE_DUPLICATE_OBJECT;
+    /// Stored bytes do not have their hash.
+    pub const DAMAGED: Code = Code::ERRCODE_DATA_CORRUPTED;
+    /// A limit was exceeded.
+    pub const LIMIT: Code = Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+    /// Not allowed.
+    pub const DENIED: Code = Code::ERRCODE_INSUFFICIENT_PRIVILEGE;
+    /// No such file on the server.
+    pub const NO_FILE: Code = Code::ERRCODE_UNDEFINED_FILE;
+    /// Known, and not supported.
+    pub const UNSUPPORTED: Code = Code::ERRCODE_FEATURE_NOT_SUPPORTED;
+    /// Not complete yet, or in the wrong state.
+    pub const STATE: Code = Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    /// An atom went away between two looks: repeat the batch.
+    pub const REPEAT: Code = Code::ERRCODE_T_R_SERIALIZATION_FAILURE;
+    /// Needs CALL outside a transaction block.
+    pub const NEEDS_CALL: Code = Code::ERRCODE_INVALID_TRANSACTION_TERMINATION;
+    /// Reading or writing a server file failed.
+    pub const IO: Code = Code::ERRCODE_IO_ERROR;
+    /// Cancelled.
+    pub const CANCELLED: Code = Code::ERRCODE_QUERY_CANCELED;
+    /// The disk is full.
+    pub const DISK_FULL: Code = Code::ERRCODE_DISK_FULL;
+}
+
+/// Begins an error: `fault(code::ARGUMENT, "...")`, then `.set_detail(...)`, `.set_hint(...)`.
+pub fn fault(code: PgSqlErrorCode, message: impl Into<String>) -> ErrorReport {
+    ErrorReport::new(code, message.into(), "pg_atoms")
+}
+
+/// Returns the SQLSTATE of a kind of fault.
+pub fn code_of(kind: FaultKind) -> PgSqlErrorCode {
+    match kind {
+        FaultKind::Malformed => code::MALFORMED,
+        FaultKind::Limit => code::LIMIT,
+        FaultKind::NotFound => code::UNKNOWN,
+        FaultKind::Mismatch => code::ARGUMENT,
+        FaultKind::Unsupported => code::UNSUPPORTED,
+        FaultKind::Incomplete => code::STATE,
+        FaultKind::Io => code::IO,
+        FaultKind::Interrupted => code::CANCELLED,
+    }
+}
+
+/// Returns the error of a reader of formats as a user sees it.
+pub fn format_fault(error: &FormatError) -> ErrorReport {
+    if error.kind() == FaultKind::Interrupted {
+        // The server knows why, and says so.
+        pgrx::check_for_interrupts!();
+    }
+    let mut report = fault(code_of(error.kind()), error.to_string());
+    if let Some(detail) = error.detail() {
+        report = report.set_detail(detail);
+    }
+    if let Some(hint) = error.hint() {
+        report = report.set_hint(hint);
+    }
+    report
+}

@@ -1,0 +1,85 @@
+//! The settings `pg_atoms.*`.
+
+use std::ffi::CString;
+
+use formats::Limits;
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+static ALLOWED_DIRS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static IMPORT_GRACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"1 day"));
+static THREADS: GucSetting<i32> = GucSetting::<i32>::new(2);
+static HEADER_BYTES_MAX: GucSetting<i32> = GucSetting::<i32>::new(100_000_000);
+static TENSORS_MAX: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
+
+/// Defines the settings; called once per backend.
+pub fn define() {
+    GucRegistry::define_string_guc(
+        c"pg_atoms.allowed_dirs",
+        c"Folders of the server that files may be imported from and exported to.",
+        c"Absolute paths, joined by commas.  Links that lead out of them are refused.",
+        &ALLOWED_DIRS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"pg_atoms.import_grace",
+        c"How long an import that nobody goes on with is kept.",
+        c"An interval; vacuum_atoms gives up older ones.",
+        &IMPORT_GRACE,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"pg_atoms.threads",
+        c"Threads that hash for one backend.",
+        c"Taken when the backend hashes for the first time.",
+        &THREADS,
+        1,
+        64,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"pg_atoms.header_bytes_max",
+        c"Longest header of a model file that is read.",
+        c"A file with a longer one is stored as opaque bytes.",
+        &HEADER_BYTES_MAX,
+        1024,
+        1 << 30,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"pg_atoms.tensors_max",
+        c"Most tensors that are read from one file.",
+        c"A file with more is stored as opaque bytes.",
+        &TENSORS_MAX,
+        1,
+        100_000_000,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+}
+
+/// Returns the folders that server files may lie in.
+pub fn allowed_dirs() -> Vec<String> {
+    let list = ALLOWED_DIRS.get().unwrap_or_default();
+    let list = list.to_string_lossy();
+    list.split(',').map(str::trim).filter(|dir| !dir.is_empty()).map(str::to_owned).collect()
+}
+
+/// Returns how many threads hash.
+pub fn threads() -> usize {
+    THREADS.get().max(1) as usize
+}
+
+/// Returns the limits of readers of formats.
+pub fn limits() -> Limits {
+    Limits {
+        header_bytes_max: HEADER_BYTES_MAX.get() as u64,
+        tensors_max: TENSORS_MAX.get() as u64,
+        // What a name can have in the unique index on tensors.
+        name_bytes_max: 2000,
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,46 @@
+//! SQL from inside: short forms over pgrx's SPI.  Every statement names its schema; callers pass values, never text to splice.
+
+use pgrx::datum::{DatumWithOid, FromDatum, IntoDatum};
+use pgrx::spi::{Spi, SpiHeapTupleData};
+
+/// Runs a statement that writes; returns how many rows it touched or gave.
+pub fn run(sql: &str, args: &[DatumWithOid<'_>]) -> usize {
+    Spi::connect_mut(|client| client.update(sql, None, args).map(|table| table.len()))
+        .unwrap_or_else(|error| internal(sql, &error))
+}
+
+/// Runs a statement that writes and reads each row it gives.
+pub fn rows<R>(sql: &str, args: &[DatumWithOid<'_>], read: impl FnMut(Row<'_>) -> R) -> Vec<R> {
+    Spi::connect_mut(|client| client.update(sql, None, args).map(|table| collect(table, read)))
+        .unwrap_or_else(|error| internal(sql, &error))
+}
+
+/// Runs a statement that only reads, under the snapshot of the query around it.
+pub fn query<R>(sql: &str, args: &[DatumWithOid<'_>], read: impl FnMut(Row<'_>) -> R) -> Vec<R> {
+    Spi::connect(|client| client.select(sql, None, args).map(|table| collect(table, read)))
+        .unwrap_or_else(|error| internal(sql, &error))
+}
+
+fn collect<R>(table: pgrx::spi::SpiTupleTable<'_>, mut read: impl FnMut(Row<'_>) -> R) -> Vec<R> {
+    table.map(|row| read(Row(row))).collect()
+}
+
+/// One row; columns count from 1.
+pub struct Row<'a>(SpiHeapTupleData<'a>);
+
+impl Row<'_> {
+    /// Returns a column that may be NULL.
+    pub fn optional<T: FromDatum + IntoDatum>(&self, column: usize) -> Option<T> {
+        self.0.get(column).unwrap_or_else(|error| internal("a column", &error))
+    }
+
+    /// Returns a column that the statement never leaves NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> T {
+        self.optional(column).unwrap_or_else(|| pgrx::error!("pg_atoms: column {column} is unexpectedly NULL"))
+    }
+}
+
+/// A statement of ours that PostgreSQL runs but pgrx cannot read: a mistake in this library, not in the user's input.
+fn internal(sql: &str, error: &pgrx::spi::Error) -> ! {
+    pgrx::error!("pg_atoms: {error} in: {sql}")
+}

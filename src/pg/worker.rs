@@ -1,0 +1,62 @@
+//! Threads for hashing.  They never touch PostgreSQL and run with every signal blocked, so no handler of the backend runs in them.
+
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+
+use rayon::ThreadPool;
+
+/// Made when first needed, never in the postmaster: threads do not survive fork.
+static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
+
+/// Returns the pool of this backend; `None` when the system grants no threads, then the caller works alone.
+pub fn pool() -> Option<&'static ThreadPool> {
+    POOL.get_or_init(|| {
+        with_signals_blocked(|| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(super::guc::threads())
+                .thread_name(|n| format!("pg_atoms hash {n}"))
+                .build()
+                .ok()
+        })
+    })
+    .as_ref()
+}
+
+/// Runs two pieces of pure work, on two threads where there are any.
+pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    match pool() {
+        Some(pool) => pool.join(a, b),
+        None => (a(), b()),
+    }
+}
+
+/// Runs `aside` on a thread while `here` runs in the backend itself and may talk to PostgreSQL.
+///
+/// An error raised in `here` leaves only after `aside` has ended.
+pub fn beside<A: Send, B>(aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
+    let Some(pool) = pool() else {
+        let b = here();
+        return (aside(), b);
+    };
+    let mut result = None;
+    let slot = &mut result;
+    let b = pool.in_place_scope(|scope| {
+        scope.spawn(move |_| *slot = Some(aside()));
+        here()
+    });
+    (result.expect("the scope ends after the thread has stored its result"), b)
+}
+
+/// A thread inherits its maker's signal mask.
+fn with_signals_blocked<R>(make: impl FnOnce() -> R) -> R {
+    let mut every = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set it is given.
+    unsafe { libc::sigfillset(every.as_mut_ptr()) };
+    // SAFETY: `every` was initialised by the line above; `before` is written by the call.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, every.as_ptr(), before.as_mut_ptr()) };
+    let made = make();
+    // SAFETY: `before` was written by the first call; a null pointer for the old mask is allowed.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    made
+}

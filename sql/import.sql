@@ -379,18 +379,15 @@ COMMENT ON FUNCTION record_parts(bigint, integer, integer, bigint, bigint[], con
 
 CREATE FUNCTION missing_atoms(import_id bigint, file_no integer DEFAULT NULL)
     RETURNS TABLE (content_hash content_hash, size_bytes bigint, received_bytes bigint, file_no integer, part_no integer, part_offset bigint)
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
-#variable_conflict use_column
-BEGIN
-    PERFORM atoms.claim_import(missing_atoms.import_id);
-    RETURN QUERY
-        SELECT m.content_hash, m.byte_length, coalesce(a.received_bytes, 0), m.file_no, m.part_no, m.byte_offset
-        FROM (SELECT DISTINCT ON (p.content_hash) p.* FROM atoms.import_part p
-              WHERE p.import_id = missing_atoms.import_id AND p.atom_id IS NULL AND (missing_atoms.file_no IS NULL OR p.file_no = missing_atoms.file_no)
-              ORDER BY p.content_hash, p.file_no, p.part_no) m
-        LEFT JOIN atoms.import_atom a ON a.import_id = m.import_id AND a.content_hash = m.content_hash
-        ORDER BY m.file_no, m.part_no;
-END $$;
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+    SELECT atoms.claim_import($1);
+    SELECT m.content_hash, m.byte_length, coalesce(a.received_bytes, 0), m.file_no, m.part_no, m.byte_offset
+    FROM (SELECT DISTINCT ON (p.content_hash) p.* FROM atoms.import_part p
+          WHERE p.import_id = $1 AND p.atom_id IS NULL AND ($2 IS NULL OR p.file_no = $2)
+          ORDER BY p.content_hash, p.file_no, p.part_no) m
+    LEFT JOIN atoms.import_atom a ON a.import_id = m.import_id AND a.content_hash = m.content_hash
+    ORDER BY m.file_no, m.part_no
+$$;
 COMMENT ON FUNCTION missing_atoms(bigint, integer) IS 'atoms still to be sent, each at the first place it occurs, in file order';
 
 -- Internal: the next missing parts of one file, cheap however many are missing; an atom may come twice.
@@ -425,7 +422,7 @@ COMMENT ON FUNCTION scan_import_bytes(bigint, integer, bigint, bytea, bigint[], 
 
 CREATE FUNCTION hash_import_file(import_id bigint, file_no integer) RETURNS boolean
     LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS 'MODULE_PATHNAME', 'hash_import_file_wrapper';
-COMMENT ON FUNCTION hash_import_file(bigint, integer) IS 'computes a file''s SHA-256 from its atoms, about a second a call; true when done';
+COMMENT ON FUNCTION hash_import_file(bigint, integer) IS 'computes a file''s SHA-256 from its atoms, as far as they have arrived, about a second a call; true when done';
 
 CREATE FUNCTION index_tensors(file_id bigint) RETURNS bigint
     LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS 'MODULE_PATHNAME', 'index_tensors_wrapper';

@@ -3,13 +3,9 @@
 CREATE FUNCTION dedup_report(model text DEFAULT NULL)
     RETURNS TABLE (model text, files bigint, logical_bytes bigint, unique_bytes bigint, own_bytes bigint, shared_bytes bigint, freed_bytes bigint,
                    physical_bytes bigint, saved_percent numeric, note text)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$
-#variable_conflict use_column
-BEGIN
-    IF dedup_report.model IS NOT NULL THEN
-        PERFORM atoms.model_id(dedup_report.model);
-    END IF;
-    RETURN QUERY
+    LANGUAGE sql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$
+    -- Raises 42704 for an unknown model.
+    SELECT atoms.model_id($1);
     WITH used AS (SELECT DISTINCT f.model_id, p.atom_id FROM atoms.file_part p JOIN atoms.model_file f USING (file_id)),
     atom_use AS (
         SELECT u.atom_id, a.size_bytes, count(*) AS models, min(u.model_id) AS only_model,
@@ -32,7 +28,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT count(*) AS parts, count(*) FILTER (WHERE q.byte_length < 8192) AS small
                             FROM atoms.file_part q JOIN atoms.model_file f USING (file_id) WHERE f.model_id = m.model_id) s
         LEFT JOIN per_model p ON p.model_id = m.model_id
-        WHERE dedup_report.model IS NULL OR m.name = dedup_report.model),
+        WHERE $1 IS NULL OR m.name = $1),
     everything AS (
         SELECT NULL::text AS model, (SELECT count(*) FROM atoms.model_file) AS files,
                (SELECT coalesce(sum(f.size_bytes), 0)::bigint FROM atoms.model_file f) AS logical_bytes,
@@ -41,11 +37,11 @@ BEGIN
                (SELECT coalesce(sum(a.size_bytes) FILTER (WHERE a.models > 1), 0)::bigint FROM atom_use a) AS shared_bytes,
                (SELECT coalesce(sum(a.size_bytes) FILTER (WHERE a.free), 0)::bigint FROM atom_use a) AS freed_bytes,
                atoms.physical_bytes() AS physical_bytes, NULL::text AS note
-        WHERE dedup_report.model IS NULL)
+        WHERE $1 IS NULL)
     SELECT l.model, l.files, l.logical_bytes, l.unique_bytes, l.own_bytes, l.shared_bytes, l.freed_bytes, l.physical_bytes,
            round(100 * (1 - l.unique_bytes::numeric / nullif(l.logical_bytes, 0)), 2), l.note
-    FROM (SELECT * FROM lines UNION ALL SELECT * FROM everything) l ORDER BY l.model NULLS LAST;
-END $$;
+    FROM (SELECT * FROM lines UNION ALL SELECT * FROM everything) l ORDER BY l.model NULLS LAST
+$$;
 COMMENT ON FUNCTION dedup_report(text)
     IS 'per model, and in the row without a name for all: bytes of the files, of their distinct atoms, own, shared, freed by dropping; physical: on disk with indexes';
 

@@ -7,18 +7,13 @@ COMMENT ON FUNCTION extract_model_tensors(bytea, text) IS 'the tensors of a file
 
 CREATE FUNCTION extract_model_tensors(model text, file text DEFAULT NULL)
     RETURNS TABLE (file text, tensor text, dtype text, shape bigint[], byte_offset bigint, size_bytes bigint)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
-#variable_conflict use_column
-BEGIN
-    IF extract_model_tensors.file IS NOT NULL THEN
-        PERFORM atoms.file_id(extract_model_tensors.model, extract_model_tensors.file);
-    END IF;
-    RETURN QUERY
-        SELECT f.path, t.name, t.dtype, t.shape, t.byte_offset, t.size_bytes FROM atoms.tensor t JOIN atoms.model_file f USING (file_id)
-        WHERE f.model_id = atoms.model_id(extract_model_tensors.model)
-          AND (extract_model_tensors.file IS NULL OR f.path = extract_model_tensors.file)
-        ORDER BY f.path, t.byte_offset, t.tensor_id;
-END $$;
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+    -- Raises 42704 for an unknown model or file.
+    SELECT coalesce(atoms.file_id($1, $2), atoms.model_id($1));
+    SELECT f.path, t.name, t.dtype, t.shape, t.byte_offset, t.size_bytes FROM atoms.tensor t JOIN atoms.model_file f USING (file_id)
+    WHERE f.model_id = atoms.model_id($1) AND ($2 IS NULL OR f.path = $2)
+    ORDER BY f.path, t.byte_offset, t.tensor_id
+$$;
 COMMENT ON FUNCTION extract_model_tensors(text, text) IS 'the tensors of a stored model, or of one of its files';
 
 CREATE FUNCTION extract_server_file_tensors(path text, format text DEFAULT NULL)

@@ -106,10 +106,8 @@ impl FileReader {
 
     /// Goes on at another byte.
     pub fn seek(&mut self, position: u64) {
-        if position < self.position {
-            self.part_no = 0;
-        }
         self.position = position;
+        self.part_no = PartReader::open().number_at(self.file_id, position);
     }
 
     /// Fills `buffer` with the next bytes, at most `most`; nothing at the end of the file.
@@ -174,11 +172,11 @@ impl ReadAt for StoredFile {
         if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.size_bytes) {
             return Err(SourceError::past_end(offset, buffer.len(), self.size_bytes));
         }
-        let mut reader = self.reader();
-        reader.seek(offset);
         if buffer.is_empty() {
             return Ok(());
         }
+        let mut reader = self.reader();
+        reader.seek(offset);
         reader.read(buffer).map_err(|damage| SourceError::Foreign(Box::new(damage)))
     }
 }

@@ -3,16 +3,21 @@
 //! Opens files as the caller and hands their bytes to the SECURITY DEFINER steps.  Runs under the caller's search_path, so its SQL
 //! calls nothing but functions of the schema `atoms`.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use ::atom::ContentHash;
 use formats::{Bytes, FileSource, ReadAt};
 use pgrx::prelude::*;
-use store::{BATCH_BYTES_MAX, Cutter, PIECE_BYTES, Strategy, spans};
+use store::{BATCH_BYTES_MAX, Cutter, PIECE_BYTES, Part, Span, Strategy, spans};
 
 use super::scan::{ImportFile, MissingPart, import_files, next_missing};
+use crate::atom::hash_array;
 use crate::pg::error::{PgResult, code, fault};
 use crate::pg::spi;
+use crate::pg::varlena::{ByteaArray, ByteaBuffer};
 use crate::server_file::{self, ServerFile, io_fault};
 use crate::tensor::structure_for_import;
 
@@ -103,11 +108,11 @@ fn import_bytes_at_once(
     Ok(true)
 }
 
-/// Does the next at most 64 MiB of an import; false when the model is complete and visible.
+/// Does the next at most 64 MiB, or about a second, of an import; false when the model is complete and visible.
 fn step<'a>(import_id: i64, open: impl Fn(&ImportFile) -> PgResult<Box<dyn ReadAt + 'a>>) -> PgResult<bool> {
     for file in import_files(import_id) {
         if !file.hashed {
-            scan(import_id, &file, open(&file)?.as_ref())?;
+            scan(import_id, file.file_no, open(&file)?.as_ref(), &file)?;
             return Ok(true);
         }
         let missing = next_missing(import_id, file.file_no, ROWS_PER_BATCH);
@@ -120,41 +125,83 @@ fn step<'a>(import_id: i64, open: impl Fn(&ImportFile) -> PgResult<Box<dyn ReadA
     Ok(false)
 }
 
+/// Bytes read at a time: small enough that the allocator keeps the memory from one step to the next.
+const WINDOW_BYTES: u64 = 16 << 20;
+/// Most parts that one announcement takes.
+const PARTS_PER_ANNOUNCEMENT: usize = 65_536;
 /// Missing parts looked at for one batch.
 const ROWS_PER_BATCH: i32 = 16_384;
+/// Time after which a step begins nothing more.
+const STEP_TIME: Duration = Duration::from_millis(500);
 
 /// Hashes the next bytes of a file and announces the parts that end in them.
-fn scan(import_id: i64, file: &ImportFile, source: &dyn ReadAt) -> PgResult<()> {
-    const SCAN: &str = "SELECT atoms.scan_import_bytes($1, $2, $3, $4, $5, $6)";
+fn scan(import_id: i64, file_no: i32, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
+    let begun = Instant::now();
     let strategy = strategy_of(import_id)?;
-    let reading = structure_for_import(source)?;
-    let start = resume_at(file, strategy);
-    let mut cutter = Cutter::starting_at(spans(&reading, file.size_bytes), strategy, start);
-    let mut bytes = read(source, file, start, (file.size_bytes - start).min(BATCH_BYTES_MAX))?;
-    let mut parts = cutter.push(&bytes);
-    parts.truncate(PARTS_PER_BATCH);
-    let whole = parts.last().map_or(0, |part| part.offset + part.length);
-    // Content-defined cutting is taken up again only where a part begins.
-    let must_end_with_a_part = matches!(strategy, Strategy::Cdc(_)) || parts.len() == PARTS_PER_BATCH;
-    if must_end_with_a_part && whole > start {
-        bytes.truncate((whole - start) as usize);
+    let mut position = resume_at(file, strategy);
+    let mut cutter = Cutter::starting_at(spans_of(import_id, file, source)?, strategy, position);
+    let until = file.size_bytes.min(position + BATCH_BYTES_MAX);
+    let mut buffer = ByteaBuffer::new(WINDOW_BYTES.min(file.size_bytes) as usize);
+    let mut first = true;
+    while position < until && (first || begun.elapsed() < STEP_TIME) {
+        first = false;
+        read(source, file, position, buffer.resize((until - position).min(WINDOW_BYTES) as usize))?;
+        let mut parts = cutter.push(buffer.bytes());
+        parts.truncate(PARTS_PER_ANNOUNCEMENT);
+        let mut end = position + buffer.bytes().len() as u64;
+        // Content-defined cutting is taken up again only where a part begins.
+        let must_end_with_a_part = matches!(strategy, Strategy::Cdc(_)) || parts.len() == PARTS_PER_ANNOUNCEMENT;
+        if let (true, Some(last)) = (must_end_with_a_part, parts.last()) {
+            end = last.offset + last.length;
+            cutter = Cutter::starting_at(cutter.into_spans(), strategy, end);
+        }
+        buffer.shorten((end - position) as usize);
+        announce_scanned(import_id, file_no, position, &buffer, &parts);
+        position = end;
     }
-    let lengths: Vec<i64> = parts.iter().map(|part| part.length as i64).collect();
-    let modalities: Vec<String> = parts.iter().map(|part| part.modality.name().to_owned()).collect();
-    let args =
-        [import_id.into(), file.file_no.into(), (start as i64).into(), bytes.into(), lengths.into(), modalities.into()];
-    spi::run(SCAN, &args);
     Ok(())
 }
 
-/// Most parts that one announcement takes.
-const PARTS_PER_BATCH: usize = 65_536;
+fn announce_scanned(import_id: i64, file_no: i32, start: u64, bytes: &ByteaBuffer, parts: &[Part]) {
+    const SCAN: &str = "SELECT atoms.scan_import_bytes($1, $2, $3, $4, $5, $6)";
+    let lengths: Vec<i64> = parts.iter().map(|part| part.length as i64).collect();
+    let modalities: Vec<String> = parts.iter().map(|part| part.modality.name().to_owned()).collect();
+    let args =
+        [import_id.into(), file_no.into(), (start as i64).into(), bytes.argument(), lengths.into(), modalities.into()];
+    spi::run(SCAN, &args);
+}
+
+/// Spans of the file at hand, so that its header is read once per session and not once per step.
+struct KnownSpans {
+    import_id: i64,
+    file_no: i32,
+    spans: Vec<Span>,
+}
+
+thread_local! {
+    static KNOWN_SPANS: RefCell<Option<KnownSpans>> = const { RefCell::new(None) };
+}
+
+fn spans_of(import_id: i64, file: &ImportFile, source: &dyn ReadAt) -> PgResult<Vec<Span>> {
+    let known = KNOWN_SPANS.with_borrow(|known| {
+        known
+            .as_ref()
+            .filter(|known| (known.import_id, known.file_no) == (import_id, file.file_no))
+            .map(|known| known.spans.clone())
+    });
+    if let Some(spans) = known {
+        return Ok(spans);
+    }
+    let spans = spans(&structure_for_import(source)?, file.size_bytes);
+    let entry = KnownSpans { import_id, file_no: file.file_no, spans: spans.clone() };
+    KNOWN_SPANS.with_borrow_mut(|known| *known = Some(entry));
+    Ok(spans)
+}
 
 /// Hashing goes on where it stopped; where the parts announced since do not fit, it begins again.
 fn resume_at(file: &ImportFile, strategy: Strategy) -> u64 {
-    let mid_part = file.hashed_bytes != file.announced_bytes;
     let fits = match strategy {
-        Strategy::Cdc(_) => !mid_part,
+        Strategy::Cdc(_) => file.hashed_bytes == file.announced_bytes,
         Strategy::Tensor | Strategy::Chunk { .. } => file.hashed_bytes >= file.announced_bytes,
     };
     if fits { file.hashed_bytes } else { 0 }
@@ -170,40 +217,52 @@ fn strategy_of(import_id: i64) -> PgResult<Strategy> {
 
 /// Sends the next missing atoms: a batch of whole ones, or a piece of a large one.
 fn send(import_id: i64, missing: &[MissingPart], source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
-    if missing[0].size_bytes > BATCH_BYTES_MAX {
-        return send_piece(import_id, &missing[0], source, file);
+    if missing[0].size_bytes > WINDOW_BYTES {
+        return send_pieces(import_id, &missing[0], source, file);
     }
-    let (mut hashes, mut values, mut total) = (Vec::new(), Vec::new(), 0);
     let mut seen = HashSet::new();
-    for part in missing {
-        if total + part.size_bytes > BATCH_BYTES_MAX {
-            break;
-        }
-        if seen.insert(part.content_hash) {
+    let mut total = 0;
+    let batch: Vec<&MissingPart> = missing
+        .iter()
+        .filter(|part| seen.insert(part.content_hash))
+        .take_while(|part| {
             total += part.size_bytes;
-            hashes.push(part.content_hash.as_bytes().to_vec());
-            values.push(read(source, file, part.part_offset, part.size_bytes)?);
-        }
+            total <= WINDOW_BYTES
+        })
+        .collect();
+    let lengths: Vec<usize> = batch.iter().map(|part| part.size_bytes as usize).collect();
+    let mut values = ByteaArray::new(&lengths);
+    for (index, part) in batch.iter().enumerate() {
+        read(source, file, part.part_offset, values.element(index))?;
     }
+    let hashes: Vec<ContentHash> = batch.iter().map(|part| part.content_hash).collect();
     const SEND: &str = "SELECT atoms.send_atoms($1, $2::atoms.content_hash[], $3)";
-    spi::run(SEND, &[import_id.into(), hashes.into(), values.into()]);
+    spi::run(SEND, &[import_id.into(), hash_array(&hashes).into(), values.argument()]);
     Ok(())
 }
 
-fn send_piece(import_id: i64, part: &MissingPart, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
+/// Sends pieces of one large atom.
+fn send_pieces(import_id: i64, part: &MissingPart, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
     const SEND: &str = "SELECT atoms.send_atom_part($1, $2::atoms.content_hash, $3, $4)";
-    const STEP_BYTES: u64 = BATCH_BYTES_MAX / PIECE_BYTES as u64 * PIECE_BYTES as u64;
-    let start = part.received_bytes;
-    let bytes = read(source, file, part.part_offset + start, (part.size_bytes - start).min(STEP_BYTES))?;
-    let hash = part.content_hash.as_bytes().to_vec();
-    spi::run(SEND, &[import_id.into(), hash.into(), (start as i64).into(), bytes.into()]);
+    let begun = Instant::now();
+    let mut buffer = ByteaBuffer::new(PIECE_BYTES);
+    let mut position = part.received_bytes;
+    let until = part.size_bytes.min(position + BATCH_BYTES_MAX);
+    while position < until && (position == part.received_bytes || begun.elapsed() < STEP_TIME) {
+        let count = (part.size_bytes - position).min(PIECE_BYTES as u64);
+        read(source, file, part.part_offset + position, buffer.resize(count as usize))?;
+        let hash = part.content_hash.as_bytes().to_vec();
+        let received =
+            spi::rows(SEND, &[import_id.into(), hash.into(), (position as i64).into(), buffer.argument()], |row| {
+                row.get::<i64>(1)
+            });
+        position = received[0] as u64;
+    }
     Ok(())
 }
 
-fn read(source: &dyn ReadAt, file: &ImportFile, start: u64, count: u64) -> PgResult<Vec<u8>> {
-    let mut bytes = vec![0; count as usize];
-    source.read_exact_at(start, &mut bytes).map_err(|error| {
+fn read(source: &dyn ReadAt, file: &ImportFile, start: u64, bytes: &mut [u8]) -> PgResult<()> {
+    source.read_exact_at(start, bytes).map_err(|error| {
         io_fault("read", Path::new(&file.path), &std::io::Error::new(error.io_kind(), error.to_string()))
-    })?;
-    Ok(bytes)
+    })
 }

@@ -165,7 +165,7 @@ const WINDOW_BYTES: u64 = 1 << 20;
 fn hash_import_file(import_id: i64, file_no: i32) -> PgResult<bool> {
     const DONE: &str =
         "SELECT f.content_hash IS NOT NULL FROM atoms.import_file f WHERE f.import_id = $1 AND f.file_no = $2";
-    const PARTS: &str = "SELECT p.byte_offset, p.byte_length, p.atom_id, p.part_no FROM atoms.import_part p \
+    const PARTS: &str = "SELECT p.byte_offset, p.byte_length, p.atom_id FROM atoms.import_part p \
         WHERE p.import_id = $1 AND p.file_no = $2 AND p.byte_offset + p.byte_length > $3 ORDER BY p.part_no LIMIT 1000";
     claim(import_id);
     let mut progress = Progress::lock(import_id, file_no)?;
@@ -173,18 +173,20 @@ fn hash_import_file(import_id: i64, file_no: i32) -> PgResult<bool> {
         return Ok(true);
     }
     let begun = Instant::now();
-    while progress.hashed_bytes < progress.size_bytes && begun.elapsed() < STEP_TIME {
+    let mut stuck = false;
+    while !stuck && progress.hashed_bytes < progress.size_bytes && begun.elapsed() < STEP_TIME {
         let args = [import_id.into(), file_no.into(), progress.hashed_bytes.into()];
         let parts = spi::rows(PARTS, &args, |row| (row.get::<i64>(1), row.get::<i64>(2), row.optional::<i64>(3)));
-        if parts.is_empty() {
-            return Err(not_whole(file_no, progress.hashed_bytes));
-        }
+        stuck = parts.is_empty();
         for (offset, length, atom_id) in parts {
+            // A part that is missing, or comes later than the next byte: hashing goes on when it has arrived.
+            let Some(atom_id) = atom_id.filter(|_| offset <= progress.hashed_bytes) else {
+                stuck = true;
+                break;
+            };
             if begun.elapsed() >= STEP_TIME {
                 break;
             }
-            let atom_id = atom_id.filter(|_| offset <= progress.hashed_bytes);
-            let atom_id = atom_id.ok_or_else(|| not_whole(file_no, progress.hashed_bytes))?;
             hash_part(&mut progress, atom_id, offset, length, begun)?;
         }
     }
@@ -220,11 +222,6 @@ fn hash_part(progress: &mut Progress, atom_id: i64, offset: i64, length: i64, be
         std::mem::swap(&mut full, &mut next);
     }
     Ok(())
-}
-
-fn not_whole(file_no: i32, position: i64) -> ErrorReport {
-    fault(code::STATE, format!("file {file_no} has no stored part at byte {position} yet"))
-        .set_hint("missing_atoms lists what is still to be sent.")
 }
 
 /// How far each file of an import is, as the server-side import needs it.

@@ -8,6 +8,7 @@ use store::{SEGMENT_BYTES_MAX, Segment};
 
 use super::relation::Relation;
 use super::segment::{ENCODING_RAW, VERSION_RAW};
+use super::varlena::length_word;
 
 /// Rows per multi-insert: 64 KiB stay in the processor's cache (more was slower).
 const ROWS_PER_INSERT: usize = 8;
@@ -147,10 +148,4 @@ impl SegmentWriter {
             );
         }
     }
-}
-
-/// The four bytes before a plain bytea: its total length, as `SET_VARSIZE` writes it on this machine's byte order.
-fn length_word(payload_bytes: usize) -> [u8; 4] {
-    let total = payload_bytes as u32 + 4;
-    if cfg!(target_endian = "little") { (total << 2).to_ne_bytes() } else { total.to_ne_bytes() }
 }

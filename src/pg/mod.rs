@@ -11,4 +11,5 @@ pub mod relation;
 pub mod role;
 pub mod segment;
 pub mod spi;
+pub mod varlena;
 pub mod worker;

@@ -153,6 +153,30 @@ impl PartReader {
         Self { parts: Relation::table("file_part"), parts_by_number: Relation::index("file_part_pkey") }
     }
 
+    /// Returns the number of the part that holds a byte of the file, by bisection; 0 when no part is stored.
+    pub fn number_at(&self, file_id: i64, position: u64) -> i32 {
+        // Part `low` begins at or before the byte; part `high`, when there is one, after it.
+        let begins_after = |number| self.part(file_id, number).is_none_or(|part| part.byte_offset > position);
+        let (mut low, mut high) = (0, 1);
+        while !begins_after(high) {
+            (low, high) = (high, high.saturating_mul(2));
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if begins_after(middle) { high = middle } else { low = middle }
+        }
+        low
+    }
+
+    fn part(&self, file_id: i64, number: i32) -> Option<FilePart> {
+        let mut found = None;
+        self.each(file_id, number, |part| {
+            found = Some(part);
+            false
+        });
+        found
+    }
+
     /// Hands the parts of a file from number `first` on to `read`, until it returns false.
     pub fn each(&self, file_id: i64, first: i32, mut read: impl FnMut(FilePart) -> bool) {
         const PART_NO: i16 = 5;

@@ -52,9 +52,9 @@ impl Cutter {
         cutter
     }
 
-    /// Returns where the part that is open now begins.
-    pub const fn part_offset(&self) -> u64 {
-        self.part_offset
+    /// Gives the spans back, to take up again elsewhere.
+    pub fn into_spans(self) -> Vec<Span> {
+        self.spans
     }
 
     /// Walks through the next bytes of the file and returns the parts that end in them.

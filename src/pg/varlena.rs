@@ -1,0 +1,105 @@
+//! bytea and bytea[] values built in place: bytes are read from a file straight into the value that SQL gets.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+
+const LENGTH_WORD: usize = 4;
+
+/// One bytea of up to a fixed size, used again and again.
+pub struct ByteaBuffer {
+    /// Length word, then payload.  Words, because a value's address is a multiple of eight.
+    words: Vec<u64>,
+    bytes: usize,
+}
+
+impl ByteaBuffer {
+    /// Makes room for `capacity` bytes.
+    pub fn new(capacity: usize) -> Self {
+        Self { words: vec![0; (LENGTH_WORD + capacity).div_ceil(8)], bytes: 0 }
+    }
+
+    /// Sets the value's length and returns its bytes, to be overwritten.
+    pub fn resize(&mut self, bytes: usize) -> &mut [u8] {
+        self.bytes = bytes;
+        let value = as_bytes(&mut self.words);
+        value[..LENGTH_WORD].copy_from_slice(&length_word(bytes));
+        &mut value[LENGTH_WORD..LENGTH_WORD + bytes]
+    }
+
+    /// Cuts the value to its first `bytes` bytes.
+    pub fn shorten(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.resize(bytes);
+    }
+
+    /// Returns the value's bytes.
+    pub fn bytes(&mut self) -> &[u8] {
+        let bytes = self.bytes;
+        &as_bytes(&mut self.words)[LENGTH_WORD..LENGTH_WORD + bytes]
+    }
+
+    /// Returns the value as an argument of SQL; it is borrowed until the statement ends.
+    pub fn argument(&self) -> DatumWithOid<'_> {
+        // SAFETY: the buffer holds a bytea: `resize` wrote its length word, and the payload follows.
+        unsafe { DatumWithOid::new(pg_sys::Datum::from(self.words.as_ptr()), pg_sys::BYTEAOID) }
+    }
+}
+
+/// A bytea[] of elements of known lengths.
+pub struct ByteaArray {
+    words: Vec<u64>,
+    /// Where each element's payload lies.
+    places: Vec<std::ops::Range<usize>>,
+}
+
+/// Array header of one dimension without NULLs: length word, dimensions, data offset, element type, size, lower bound.
+const ARRAY_HEADER: usize = 24;
+
+impl ByteaArray {
+    /// Makes an array whose elements have these lengths, their bytes zero.
+    pub fn new(lengths: &[usize]) -> Self {
+        let mut end = ARRAY_HEADER;
+        let mut places = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let start = end + LENGTH_WORD;
+            places.push(start..start + length);
+            end = (start + length).next_multiple_of(4);
+        }
+        let mut words = vec![0; end.div_ceil(8)];
+        let value = as_bytes(&mut words);
+        let mut put = |at: usize, word: [u8; 4]| value[at..at + 4].copy_from_slice(&word);
+        put(0, length_word(end - LENGTH_WORD));
+        put(4, 1i32.to_ne_bytes());
+        put(8, 0i32.to_ne_bytes());
+        put(12, pg_sys::BYTEAOID.to_u32().to_ne_bytes());
+        put(16, (lengths.len() as i32).to_ne_bytes());
+        put(20, 1i32.to_ne_bytes());
+        for place in &places {
+            put(place.start - LENGTH_WORD, length_word(place.len()));
+        }
+        Self { words, places }
+    }
+
+    /// Returns the bytes of one element, to be overwritten.
+    pub fn element(&mut self, index: usize) -> &mut [u8] {
+        let place = self.places[index].clone();
+        &mut as_bytes(&mut self.words)[place]
+    }
+
+    /// Returns the value as an argument of SQL; it is borrowed until the statement ends.
+    pub fn argument(&self) -> DatumWithOid<'_> {
+        // SAFETY: `new` laid the words out as an array of bytea with at least one element, as array.h describes it.
+        unsafe { DatumWithOid::new(pg_sys::Datum::from(self.words.as_ptr()), pg_sys::BYTEAARRAYOID) }
+    }
+}
+
+fn as_bytes(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: any u64 is eight bytes that are all initialised, and bytes need no alignment.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len() * 8) }
+}
+
+/// The four bytes before a plain value: its total length, as `SET_VARSIZE` writes it.
+pub fn length_word(payload_bytes: usize) -> [u8; 4] {
+    let total = (payload_bytes + LENGTH_WORD) as u32;
+    if cfg!(target_endian = "little") { (total << 2).to_ne_bytes() } else { total.to_ne_bytes() }
+}

@@ -84,15 +84,14 @@ fn remove() -> Result<ExitCode> {
         cluster.remove()?;
         println!("removed {}", base.display());
     }
-    for file in [pointer_file(), env_file()] {
-        match fs::remove_file(&file) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::Io { action: "remove", path: file, source });
-            }
-            _ => {}
+    // Nothing but what described the cluster is left in it.
+    let dir = state_dir();
+    match fs::remove_dir_all(&dir) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Io { action: "remove", path: dir, source })
         }
+        _ => Ok(ExitCode::SUCCESS),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn status() -> Result<ExitCode> {

@@ -85,7 +85,8 @@ impl Failure {
         failure.detail = error.detail().map(str::to_owned);
         failure.hint = error.hint().map(str::to_owned);
         failure.sqlstate = Some(sqlstate.to_owned());
-        if failure.exit == Exit::Extension && failure.hint.is_none() {
+        if failure.exit == Exit::Extension {
+            // The server's own hint is about spelling and type casts.
             failure.hint = Some(
                 "Is the extension pg_atoms installed in this database, in the version of this program?  \
                  A superuser installs it with CREATE EXTENSION pg_atoms."

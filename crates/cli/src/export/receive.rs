@@ -1,4 +1,4 @@
-//! Receiving one file: COPY data in, bytes written and hashed on their way, each in a thread of its own.
+//! Receiving one file: COPY data in, bytes written and hashed on their way, each in a thread of its own; a fourth keeps the disk busy meanwhile.
 
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -19,7 +19,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Blocks that may wait for a thread.
 const BLOCKS_WAITING: usize = 8;
 /// After so many bytes the disk is told to begin, so that little is left to wait for at the end.
-const SYNC_BYTES: u64 = 64 << 20;
+const SYNC_BYTES: u64 = 32 << 20;
 
 /// What arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,11 @@ pub fn receive_file(input: &mut dyn BufRead, file: &File, progress: &Progress) -
     thread::scope(|scope| {
         let (to_hash, hashed) = sync_channel(BLOCKS_WAITING);
         let (to_write, written) = sync_channel(BLOCKS_WAITING);
+        let (to_sync, synced) = sync_channel(1);
         let hasher = scope.spawn(move || hash_blocks(&hashed));
-        let writer = scope.spawn(move || write_blocks(file, &written));
+        let writer = scope.spawn(move || write_blocks(file, &written, &to_sync));
+        // A failure shows again when the file is completed, which syncs it for good.
+        scope.spawn(move || synced.iter().for_each(|()| drop(file.sync_data())));
         let outcome = deal_out(input, &to_hash, &to_write, progress);
         drop((to_hash, to_write));
         let hash = hasher.join().map_err(|_| Failure::panicked())?;
@@ -54,14 +57,14 @@ fn hash_blocks(blocks: &Receiver<Block>) -> ContentHash {
     ContentHash::from_bytes(sha.finalize().into())
 }
 
-fn write_blocks(mut file: &File, blocks: &Receiver<Block>) -> Result<()> {
-    let failed = |error: std::io::Error| Failure::new(Exit::of_io(error.kind()), format!("could not write: {error}"));
+fn write_blocks(mut file: &File, blocks: &Receiver<Block>, to_sync: &SyncSender<()>) -> Result<()> {
     let mut unsynced = 0;
     for block in blocks {
-        file.write_all(&block).map_err(failed)?;
+        file.write_all(&block)
+            .map_err(|error| Failure::new(Exit::of_io(error.kind()), format!("could not write: {error}")))?;
         unsynced += block.len() as u64;
-        if unsynced >= SYNC_BYTES {
-            file.sync_data().map_err(failed)?;
+        // While a sync is under way and one waits, a third would do nothing.
+        if unsynced >= SYNC_BYTES && to_sync.try_send(()).is_ok() {
             unsynced = 0;
         }
     }

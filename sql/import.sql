@@ -415,10 +415,10 @@ CREATE FUNCTION send_atom_part(import_id bigint, content_hash content_hash, star
 COMMENT ON FUNCTION send_atom_part(bigint, content_hash, bigint, bytea)
     IS 'sends the next bytes of a large announced atom and returns how many are there; start 0 begins again';
 
-CREATE FUNCTION scan_import_bytes(import_id bigint, file_no integer, start bigint, bytes bytea, lengths bigint[], modalities text[]) RETURNS bigint
-    LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS 'MODULE_PATHNAME', 'scan_import_bytes_wrapper';
-COMMENT ON FUNCTION scan_import_bytes(bigint, integer, bigint, bytea, bigint[], text[])
-    IS 'hashes the next bytes of a file and announces the parts of these lengths that end in them; returns the bytes hashed';
+CREATE FUNCTION import_bytes(import_id bigint, file_no integer, start bigint, bytes bytea, lengths bigint[], modalities text[]) RETURNS bigint
+    LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS 'MODULE_PATHNAME', 'import_bytes_wrapper';
+COMMENT ON FUNCTION import_bytes(bigint, integer, bigint, bytea, bigint[], text[])
+    IS 'takes the next bytes of a file: hashes them, announces the parts of these lengths that end in them and stores those that lie in them; returns the bytes hashed';
 
 CREATE FUNCTION hash_import_file(import_id bigint, file_no integer) RETURNS boolean
     LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS 'MODULE_PATHNAME', 'hash_import_file_wrapper';

@@ -6,19 +6,27 @@ CREATE FUNCTION dedup_report(model text DEFAULT NULL)
     LANGUAGE sql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$
     -- Raises 42704 for an unknown model.
     SELECT atoms.model_id($1);
-    WITH used AS (SELECT DISTINCT f.model_id, p.atom_id FROM atoms.file_part p JOIN atoms.model_file f USING (file_id)),
-    atom_use AS (
-        SELECT u.atom_id, a.size_bytes, count(*) AS models, min(u.model_id) AS only_model,
-               NOT EXISTS (SELECT 1 FROM atoms.import_part p WHERE p.atom_id = u.atom_id)
-               AND NOT EXISTS (SELECT 1 FROM atoms.atom_pin p WHERE p.atom_id = u.atom_id)
-               AND NOT EXISTS (SELECT 1 FROM atoms.atom_relation r WHERE r.to_atom_id = u.atom_id) AS free
-        FROM used u JOIN atoms.atom a USING (atom_id) GROUP BY u.atom_id, a.size_bytes),
+    -- One row per model and atom; windows count, where a join of the two would need statistics that new tables do not have.
+    WITH used AS (
+        SELECT u.model_id, u.atom_id, a.size_bytes, count(*) OVER atom AS models, row_number() OVER atom = 1 AS first, h.atom_id IS NULL AS free
+        FROM (SELECT DISTINCT f.model_id, p.atom_id FROM atoms.file_part p JOIN atoms.model_file f USING (file_id)) u
+        JOIN atoms.atom a USING (atom_id)
+        LEFT JOIN (SELECT p.atom_id FROM atoms.import_part p WHERE p.atom_id IS NOT NULL
+                   UNION SELECT p.atom_id FROM atoms.atom_pin p
+                   UNION SELECT r.to_atom_id FROM atoms.atom_relation r) h USING (atom_id)
+        WINDOW atom AS (PARTITION BY u.atom_id)),
     per_model AS (
-        SELECT u.model_id, sum(a.size_bytes)::bigint AS unique_bytes,
-               coalesce(sum(a.size_bytes) FILTER (WHERE a.models = 1), 0)::bigint AS own_bytes,
-               coalesce(sum(a.size_bytes) FILTER (WHERE a.models > 1), 0)::bigint AS shared_bytes,
-               coalesce(sum(a.size_bytes) FILTER (WHERE a.models = 1 AND a.free), 0)::bigint AS freed_bytes
-        FROM used u JOIN atom_use a USING (atom_id) GROUP BY u.model_id),
+        SELECT u.model_id, sum(u.size_bytes)::bigint AS unique_bytes,
+               coalesce(sum(u.size_bytes) FILTER (WHERE u.models = 1), 0)::bigint AS own_bytes,
+               coalesce(sum(u.size_bytes) FILTER (WHERE u.models > 1), 0)::bigint AS shared_bytes,
+               coalesce(sum(u.size_bytes) FILTER (WHERE u.models = 1 AND u.free), 0)::bigint AS freed_bytes
+        FROM used u GROUP BY u.model_id),
+    all_models AS (
+        SELECT coalesce(sum(u.size_bytes), 0)::bigint AS unique_bytes,
+               coalesce(sum(u.size_bytes) FILTER (WHERE u.models = 1), 0)::bigint AS own_bytes,
+               coalesce(sum(u.size_bytes) FILTER (WHERE u.models > 1), 0)::bigint AS shared_bytes,
+               coalesce(sum(u.size_bytes) FILTER (WHERE u.free), 0)::bigint AS freed_bytes
+        FROM used u WHERE u.first),
     lines AS (
         SELECT m.name AS model, f.files, f.bytes AS logical_bytes, coalesce(p.unique_bytes, 0) AS unique_bytes, coalesce(p.own_bytes, 0) AS own_bytes,
                coalesce(p.shared_bytes, 0) AS shared_bytes, coalesce(p.freed_bytes, 0) AS freed_bytes, NULL::bigint AS physical_bytes,
@@ -32,12 +40,9 @@ CREATE FUNCTION dedup_report(model text DEFAULT NULL)
     everything AS (
         SELECT NULL::text AS model, (SELECT count(*) FROM atoms.model_file) AS files,
                (SELECT coalesce(sum(f.size_bytes), 0)::bigint FROM atoms.model_file f) AS logical_bytes,
-               (SELECT coalesce(sum(a.size_bytes), 0)::bigint FROM atom_use a) AS unique_bytes,
-               (SELECT coalesce(sum(a.size_bytes) FILTER (WHERE a.models = 1), 0)::bigint FROM atom_use a) AS own_bytes,
-               (SELECT coalesce(sum(a.size_bytes) FILTER (WHERE a.models > 1), 0)::bigint FROM atom_use a) AS shared_bytes,
-               (SELECT coalesce(sum(a.size_bytes) FILTER (WHERE a.free), 0)::bigint FROM atom_use a) AS freed_bytes,
+               u.unique_bytes, u.own_bytes, u.shared_bytes, u.freed_bytes,
                atoms.physical_bytes() AS physical_bytes, NULL::text AS note
-        WHERE $1 IS NULL)
+        FROM all_models u WHERE $1 IS NULL)
     SELECT l.model, l.files, l.logical_bytes, l.unique_bytes, l.own_bytes, l.shared_bytes, l.freed_bytes, l.physical_bytes,
            round(100 * (1 - l.unique_bytes::numeric / nullif(l.logical_bytes, 0)), 2), l.note
     FROM (SELECT * FROM lines UNION ALL SELECT * FROM everything) l ORDER BY l.model NULLS LAST

@@ -59,7 +59,7 @@ pub struct Stored {
 pub fn store_batch(batch: Vec<NewAtom<'_>>) -> PgResult<Stored> {
     let said: Vec<(ContentHash, &[u8])> = batch.iter().map(|atom| (atom.content_hash, atom.bytes)).collect();
     let (liar, stored) =
-        worker::beside(|| said.iter().find(|(hash, bytes)| ContentHash::of(bytes) != *hash), || store_unchecked(batch));
+        worker::beside(|| said.iter().find(|(hash, bytes)| ContentHash::of(bytes) != *hash), || store_hashed(batch));
     match liar {
         Some((hash, bytes)) => Err(lie(*hash, ContentHash::of(bytes))),
         None => stored,
@@ -73,7 +73,8 @@ pub fn lie(said: ContentHash, is: ContentHash) -> ErrorReport {
         .set_hint("hash_bytes(data) computes the hash.")
 }
 
-fn store_unchecked(mut batch: Vec<NewAtom<'_>>) -> PgResult<Stored> {
+/// As [`store_batch`], for bytes that the caller has hashed itself.
+pub fn store_hashed(mut batch: Vec<NewAtom<'_>>) -> PgResult<Stored> {
     batch.sort_by_key(|atom| atom.content_hash);
     batch.dedup_by_key(|atom| atom.content_hash);
     let hashes: Vec<ContentHash> = batch.iter().map(|atom| atom.content_hash).collect();

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use ::atom::ContentHash;
 use formats::{Bytes, FileSource, ReadAt};
 use pgrx::prelude::*;
-use store::{BATCH_BYTES_MAX, Cutter, PIECE_BYTES, Part, Span, Strategy, spans};
+use store::{BATCH_BYTES_MAX, Cutter, PIECE_BYTES, Span, Strategy, spans};
 
 use super::scan::{ImportFile, MissingPart, import_files, next_missing};
 use crate::atom::hash_array;
 use crate::pg::error::{PgResult, code, fault};
-use crate::pg::spi;
 use crate::pg::varlena::{ByteaArray, ByteaBuffer};
+use crate::pg::{interrupt, spi};
 use crate::server_file::{self, ServerFile, io_fault};
 use crate::tensor::structure_for_import;
 
@@ -112,7 +112,7 @@ fn import_bytes_at_once(
 fn step<'a>(import_id: i64, open: impl Fn(&ImportFile) -> PgResult<Box<dyn ReadAt + 'a>>) -> PgResult<bool> {
     for file in import_files(import_id) {
         if !file.hashed {
-            scan(import_id, file.file_no, open(&file)?.as_ref(), &file)?;
+            scan(import_id, open(&file)?.as_ref(), &file)?;
             return Ok(true);
         }
         let missing = next_missing(import_id, file.file_no, ROWS_PER_BATCH);
@@ -122,10 +122,11 @@ fn step<'a>(import_id: i64, open: impl Fn(&ImportFile) -> PgResult<Box<dyn ReadA
         }
     }
     spi::run("SELECT atoms.finish_import($1)", &[import_id.into()]);
+    BUFFER.take();
     Ok(false)
 }
 
-/// Bytes read at a time: small enough that the allocator keeps the memory from one step to the next.
+/// Bytes of a batch that is read a second time: small enough that the allocator keeps the memory.
 const WINDOW_BYTES: u64 = 16 << 20;
 /// Most parts that one announcement takes.
 const PARTS_PER_ANNOUNCEMENT: usize = 65_536;
@@ -134,41 +135,42 @@ const ROWS_PER_BATCH: i32 = 16_384;
 /// Time after which a step begins nothing more.
 const STEP_TIME: Duration = Duration::from_millis(500);
 
-/// Hashes the next bytes of a file and announces the parts that end in them.
-fn scan(import_id: i64, file_no: i32, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
-    let begun = Instant::now();
+/// Hands on the next bytes of a file: they are hashed, the parts that end in them announced, and stored when they are whole.
+///
+/// One batch a transaction: atoms of several batches would be inserted out of hash order, and two imports could deadlock.
+fn scan(import_id: i64, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
+    const IMPORT: &str = "SELECT atoms.import_bytes($1, $2, $3, $4, $5, $6)";
     let strategy = strategy_of(import_id)?;
-    let mut position = resume_at(file, strategy);
-    let mut cutter = Cutter::starting_at(spans_of(import_id, file, source)?, strategy, position);
-    let until = file.size_bytes.min(position + BATCH_BYTES_MAX);
-    let mut buffer = ByteaBuffer::new(WINDOW_BYTES.min(file.size_bytes) as usize);
-    let mut first = true;
-    while position < until && (first || begun.elapsed() < STEP_TIME) {
-        first = false;
-        read(source, file, position, buffer.resize((until - position).min(WINDOW_BYTES) as usize))?;
-        let mut parts = cutter.push(buffer.bytes());
-        parts.truncate(PARTS_PER_ANNOUNCEMENT);
-        let mut end = position + buffer.bytes().len() as u64;
-        // Content-defined cutting is taken up again only where a part begins.
-        let must_end_with_a_part = matches!(strategy, Strategy::Cdc(_)) || parts.len() == PARTS_PER_ANNOUNCEMENT;
-        if let (true, Some(last)) = (must_end_with_a_part, parts.last()) {
-            end = last.offset + last.length;
-            cutter = Cutter::starting_at(cutter.into_spans(), strategy, end);
-        }
-        buffer.shorten((end - position) as usize);
-        announce_scanned(import_id, file_no, position, &buffer, &parts);
-        position = end;
+    let start = resume_at(file, strategy);
+    let mut cutter = Cutter::starting_at(spans_of(import_id, file, source)?, strategy, start);
+    let mut buffer = BUFFER.take();
+    read(source, file, start, buffer.resize((file.size_bytes - start).min(BATCH_BYTES_MAX) as usize))?;
+    let mut parts = cutter.push(buffer.bytes());
+    parts.truncate(PARTS_PER_ANNOUNCEMENT);
+    // Content-defined cutting is taken up again only where a part begins; a part cut off is better read again whole.
+    let whole = parts.last().map_or(0, |last| (last.offset + last.length - start) as usize);
+    let open_is_short = cutter.open_part_bytes_max() <= BATCH_BYTES_MAX;
+    if whole > 0 && (open_is_short || parts.len() == PARTS_PER_ANNOUNCEMENT) {
+        buffer.shorten(whole);
     }
+    let lengths: Vec<i64> = parts.iter().map(|part| part.length as i64).collect();
+    let modalities: Vec<String> = parts.iter().map(|part| part.modality.name().to_owned()).collect();
+    let args = [
+        import_id.into(),
+        file.file_no.into(),
+        (start as i64).into(),
+        buffer.argument(),
+        lengths.into(),
+        modalities.into(),
+    ];
+    spi::run(IMPORT, &args);
+    BUFFER.set(buffer);
     Ok(())
 }
 
-fn announce_scanned(import_id: i64, file_no: i32, start: u64, bytes: &ByteaBuffer, parts: &[Part]) {
-    const SCAN: &str = "SELECT atoms.scan_import_bytes($1, $2, $3, $4, $5, $6)";
-    let lengths: Vec<i64> = parts.iter().map(|part| part.length as i64).collect();
-    let modalities: Vec<String> = parts.iter().map(|part| part.modality.name().to_owned()).collect();
-    let args =
-        [import_id.into(), file_no.into(), (start as i64).into(), bytes.argument(), lengths.into(), modalities.into()];
-    spi::run(SCAN, &args);
+thread_local! {
+    /// Memory for the bytes at hand, kept from one step to the next: fresh pages cost as much as hashing does.
+    static BUFFER: RefCell<ByteaBuffer> = const { RefCell::new(ByteaBuffer::EMPTY) };
 }
 
 /// Spans of the file at hand, so that its header is read once per session and not once per step.
@@ -245,7 +247,7 @@ fn send(import_id: i64, missing: &[MissingPart], source: &dyn ReadAt, file: &Imp
 fn send_pieces(import_id: i64, part: &MissingPart, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
     const SEND: &str = "SELECT atoms.send_atom_part($1, $2::atoms.content_hash, $3, $4)";
     let begun = Instant::now();
-    let mut buffer = ByteaBuffer::new(PIECE_BYTES);
+    let mut buffer = ByteaBuffer::EMPTY;
     let mut position = part.received_bytes;
     let until = part.size_bytes.min(position + BATCH_BYTES_MAX);
     while position < until && (position == part.received_bytes || begun.elapsed() < STEP_TIME) {
@@ -262,7 +264,12 @@ fn send_pieces(import_id: i64, part: &MissingPart, source: &dyn ReadAt, file: &I
 }
 
 fn read(source: &dyn ReadAt, file: &ImportFile, start: u64, bytes: &mut [u8]) -> PgResult<()> {
-    source.read_exact_at(start, bytes).map_err(|error| {
-        io_fault("read", Path::new(&file.path), &std::io::Error::new(error.io_kind(), error.to_string()))
-    })
+    const BYTES_PER_CHECK: usize = 4 << 20;
+    for (index, window) in bytes.chunks_mut(BYTES_PER_CHECK).enumerate() {
+        interrupt::check();
+        source.read_exact_at(start + (index * BYTES_PER_CHECK) as u64, window).map_err(|error| {
+            io_fault("read", Path::new(&file.path), &std::io::Error::new(error.io_kind(), error.to_string()))
+        })?;
+    }
+    Ok(())
 }

@@ -1,14 +1,14 @@
 //! Hashing files on the server: as their bytes pass, or from their stored atoms.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use ::atom::ContentHash;
-use pgrx::pg_sys::panic::ErrorReport;
+use ::atom::{ContentHash, Modality};
 use pgrx::prelude::*;
 use store::RunningHash;
 
-use super::claim;
-use crate::atom::{damaged, hash_array, hash_of, no_nulls};
+use super::{claim, missing_among, reference};
+use crate::atom::{NewAtom, damaged, hash_array, hash_of, no_nulls, store_hashed};
 use crate::pg::error::{PgResult, code, fault};
 use crate::pg::segment::AtomReader;
 use crate::pg::{interrupt, spi, worker};
@@ -46,9 +46,17 @@ impl Progress {
 
     /// A state that this version cannot read, or that does not fit the counts, means that hashing begins again.
     fn or_from_the_start(self) -> Self {
-        match self.file_hash.bytes() == self.hashed_bytes as u64 {
-            true => self,
-            false => Self { hashed_bytes: 0, file_hash: RunningHash::new(), part_hash: RunningHash::new(), ..self },
+        let fits = self.file_hash.bytes() == self.hashed_bytes as u64;
+        if fits { self } else { Self { announced_bytes: self.announced_bytes, ..self.from_the_start() } }
+    }
+
+    fn from_the_start(self) -> Self {
+        Self {
+            announced_bytes: 0,
+            hashed_bytes: 0,
+            file_hash: RunningHash::new(),
+            part_hash: RunningHash::new(),
+            ..self
         }
     }
 
@@ -72,8 +80,16 @@ impl Progress {
     }
 }
 
+/// One part that ends in the bytes at hand.
+struct ScannedPart<'a> {
+    content_hash: ContentHash,
+    modality: Modality,
+    /// Its bytes, when they all are at hand.
+    whole: Option<&'a [u8]>,
+}
+
 #[pg_extern(strict)]
-fn scan_import_bytes(
+fn import_bytes(
     import_id: i64,
     file_no: i32,
     start: i64,
@@ -83,16 +99,14 @@ fn scan_import_bytes(
 ) -> PgResult<i64> {
     claim(import_id);
     let mut progress = Progress::lock(import_id, file_no)?;
-    let lengths = no_nulls(lengths.iter(), "lengths")?;
-    let modalities: Vec<String> = no_nulls(modalities.iter(), "modalities")?.into_iter().map(str::to_owned).collect();
     if start == 0 {
-        progress = Progress {
-            announced_bytes: 0,
-            hashed_bytes: 0,
-            file_hash: RunningHash::new(),
-            part_hash: RunningHash::new(),
-            ..progress
-        };
+        progress = progress.from_the_start();
+    }
+    let lengths = no_nulls(lengths.iter(), "lengths")?;
+    let modalities = no_nulls(modalities.iter(), "modalities")?;
+    let modalities = modalities.into_iter().map(crate::atom::modality).collect::<PgResult<Vec<Modality>>>()?;
+    if lengths.len() != modalities.len() {
+        return Err(fault(code::ARGUMENT, "each part needs a length and a modality"));
     }
     let end = start.saturating_add(bytes.len() as i64);
     if start != progress.hashed_bytes || end > progress.size_bytes || bytes.is_empty() {
@@ -103,36 +117,81 @@ fn scan_import_bytes(
         .set_detail(format!("The file has {} bytes.", progress.size_bytes))
         .set_hint("import_files says how much was hashed; 0 begins again."));
     }
-    let Progress { file_hash, part_hash, announced_bytes, .. } = &mut progress;
-    let part_start = *announced_bytes;
-    let (parts, ()) =
-        worker::join(|| hash_parts(part_hash, start - part_start, bytes, &lengths), || file_hash.update(bytes));
-    let hashes = parts?;
-    if !hashes.is_empty() {
-        record_parts(import_id, file_no, part_start, &lengths, &hashes, modalities);
-        progress.announced_bytes += lengths.iter().sum::<i64>();
-    }
+    let part_start = progress.announced_bytes;
+    let parts = scan_parts(&mut progress.part_hash, start - part_start, bytes, &lengths, &modalities)?;
+    let Progress { file_hash, .. } = &mut progress;
+    let ((), stored) = worker::beside(
+        || file_hash.update(bytes),
+        || announce_and_store(import_id, file_no, part_start, &lengths, parts),
+    );
+    stored?;
+    progress.announced_bytes += lengths.iter().sum::<i64>();
     progress.hashed_bytes = end;
     progress.save(import_id, file_no, progress.finished());
     Ok(end)
 }
 
 /// Hashes the parts of these lengths that end in `bytes`; `open` bytes of the first were hashed before.
-fn hash_parts(part_hash: &mut RunningHash, open: i64, mut bytes: &[u8], lengths: &[i64]) -> PgResult<Vec<ContentHash>> {
-    let mut hashes = Vec::with_capacity(lengths.len());
+fn scan_parts<'a>(
+    part_hash: &mut RunningHash,
+    open: i64,
+    mut bytes: &'a [u8],
+    lengths: &[i64],
+    modalities: &[Modality],
+) -> PgResult<Vec<ScannedPart<'a>>> {
+    let mut slices = Vec::with_capacity(lengths.len());
     let mut open = usize::try_from(open).unwrap_or(usize::MAX);
+    let opened = open > 0;
     for &length in lengths {
         let wanted = usize::try_from(length).ok().and_then(|length| length.checked_sub(open));
         let Some(rest) = wanted.filter(|&wanted| wanted > 0 && wanted <= bytes.len()) else {
             return Err(fault(code::ARGUMENT, format!("a part of {length} bytes does not end in these bytes")));
         };
         let (part, after) = bytes.split_at(rest);
-        part_hash.update(part);
-        hashes.push(std::mem::take(part_hash).finish());
+        slices.push(part);
         (bytes, open) = (after, 0);
     }
+    let mut hashes = Vec::with_capacity(slices.len());
+    if let (true, Some(rest)) = (opened, slices.first()) {
+        part_hash.update(rest);
+        hashes.push(std::mem::take(part_hash).finish());
+    }
+    hashes.extend(worker::map(&slices[hashes.len()..], |part| ContentHash::of(part)));
     part_hash.update(bytes);
-    Ok(hashes)
+    let whole = |index: usize, slice| (index > 0 || !opened).then_some(slice);
+    let parts = hashes.into_iter().zip(slices).zip(modalities).enumerate();
+    Ok(parts
+        .map(|(index, ((content_hash, slice), &modality))| ScannedPart {
+            content_hash,
+            modality,
+            whole: whole(index, slice),
+        })
+        .collect())
+}
+
+/// Announces parts and stores those that are missing and at hand.
+fn announce_and_store(
+    import_id: i64,
+    file_no: i32,
+    offset: i64,
+    lengths: &[i64],
+    parts: Vec<ScannedPart<'_>>,
+) -> PgResult<()> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let hashes: Vec<ContentHash> = parts.iter().map(|part| part.content_hash).collect();
+    let modalities = parts.iter().map(|part| part.modality.name().to_owned()).collect();
+    record_parts(import_id, file_no, offset, lengths, &hashes, modalities);
+    let missing: HashSet<ContentHash> =
+        missing_among(import_id, &hashes).into_iter().map(|missing| missing.content_hash).collect();
+    let batch: Vec<NewAtom<'_>> = parts
+        .into_iter()
+        .filter(|part| missing.contains(&part.content_hash))
+        .filter_map(|part| part.whole.map(|bytes| NewAtom::new(part.content_hash, bytes, part.modality)))
+        .collect();
+    reference(import_id, store_hashed(batch)?.ids);
+    Ok(())
 }
 
 fn record_parts(

@@ -5,7 +5,8 @@ use pgrx::pg_sys;
 
 const LENGTH_WORD: usize = 4;
 
-/// One bytea of up to a fixed size, used again and again.
+/// One bytea, whose memory is used again and again.
+#[derive(Default)]
 pub struct ByteaBuffer {
     /// Length word, then payload.  Words, because a value's address is a multiple of eight.
     words: Vec<u64>,
@@ -13,14 +14,16 @@ pub struct ByteaBuffer {
 }
 
 impl ByteaBuffer {
-    /// Makes room for `capacity` bytes.
-    pub fn new(capacity: usize) -> Self {
-        Self { words: vec![0; (LENGTH_WORD + capacity).div_ceil(8)], bytes: 0 }
-    }
+    /// Holds nothing yet; only [`ByteaBuffer::resize`] makes a value of it.
+    pub const EMPTY: Self = Self { words: Vec::new(), bytes: 0 };
 
     /// Sets the value's length and returns its bytes, to be overwritten.
     pub fn resize(&mut self, bytes: usize) -> &mut [u8] {
         self.bytes = bytes;
+        let words = (LENGTH_WORD + bytes).div_ceil(8);
+        if self.words.len() < words {
+            self.words.resize(words, 0);
+        }
         let value = as_bytes(&mut self.words);
         value[..LENGTH_WORD].copy_from_slice(&length_word(bytes));
         &mut value[LENGTH_WORD..LENGTH_WORD + bytes]

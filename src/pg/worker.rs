@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use rayon::ThreadPool;
+use rayon::prelude::*;
 
 /// Made when first needed, never in the postmaster: threads do not survive fork.
 static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
@@ -22,11 +23,11 @@ pub fn pool() -> Option<&'static ThreadPool> {
     .as_ref()
 }
 
-/// Runs two pieces of pure work, on two threads where there are any.
-pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+/// Maps pure work over items, on all threads there are.
+pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     match pool() {
-        Some(pool) => pool.join(a, b),
-        None => (a(), b()),
+        Some(pool) if items.len() > 1 => pool.install(|| items.par_iter().map(&work).collect()),
+        _ => items.iter().map(work).collect(),
     }
 }
 

@@ -52,9 +52,15 @@ impl Cutter {
         cutter
     }
 
-    /// Gives the spans back, to take up again elsewhere.
-    pub fn into_spans(self) -> Vec<Span> {
-        self.spans
+    /// Returns the length that the open part can have at most; 0 at the end of the file.
+    pub fn open_part_bytes_max(&self) -> u64 {
+        let Some(span) = self.spans.get(self.span_index) else { return 0 };
+        let span_left = span.offset + span.length - self.part_offset;
+        match self.strategy {
+            Strategy::Tensor => span_left,
+            Strategy::Chunk { bytes } => span_left.min(bytes),
+            Strategy::Cdc(bounds) => span_left.min(bounds.max),
+        }
     }
 
     /// Walks through the next bytes of the file and returns the parts that end in them.

@@ -309,7 +309,7 @@ CREATE FUNCTION record_parts(import_id bigint, file_no integer, first_part integ
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    total    bigint;
+    total    numeric;
     size     bigint;
     before   bigint;
     changed  boolean := false;
@@ -317,8 +317,10 @@ DECLARE
 BEGIN
     IF cardinality(lengths) NOT BETWEEN 1 AND 65536 OR cardinality(hashes) <> cardinality(lengths) OR cardinality(modalities) <> cardinality(lengths)
        OR first_part < 0 OR first_offset < 0 OR EXISTS (SELECT 1 FROM unnest(lengths) l WHERE l IS NULL OR l <= 0)
+       OR EXISTS (SELECT 1 FROM unnest(hashes) h WHERE h IS NULL)
+       OR EXISTS (SELECT 1 FROM unnest(modalities) m WHERE m IS NULL OR m NOT IN ('tensor', 'file'))
     THEN
-        RAISE EXCEPTION 'parts need as many lengths above 0, hashes and modalities, at most 65,536 of each' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'parts need as many lengths above 0, hashes and modalities (tensor or file), at most 65,536 of each' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT f.size_bytes INTO size FROM atoms.import_file f
         WHERE f.import_id = record_parts.import_id AND f.file_no = record_parts.file_no FOR NO KEY UPDATE;

@@ -38,12 +38,12 @@ pub fn receive_file(input: &mut dyn BufRead, file: &File, progress: &Progress) -
         let (to_sync, synced) = sync_channel(1);
         let hasher = scope.spawn(move || hash_blocks(&hashed));
         let writer = scope.spawn(move || write_blocks(file, &written, &to_sync));
-        // A failure shows again when the file is completed, which syncs it for good.
-        scope.spawn(move || synced.iter().for_each(|()| drop(file.sync_data())));
+        let syncer = scope.spawn(move || sync_again_and_again(file, &synced));
         let outcome = deal_out(input, &to_hash, &to_write, progress);
         drop((to_hash, to_write));
         let hash = hasher.join().map_err(|_| Failure::panicked())?;
         writer.join().map_err(|_| Failure::panicked())??;
+        syncer.join().map_err(|_| Failure::panicked())??;
         let bytes = outcome?;
         Ok(Received { bytes, hash })
     })
@@ -60,8 +60,7 @@ fn hash_blocks(blocks: &Receiver<Block>) -> ContentHash {
 fn write_blocks(mut file: &File, blocks: &Receiver<Block>, to_sync: &SyncSender<()>) -> Result<()> {
     let mut unsynced = 0;
     for block in blocks {
-        file.write_all(&block)
-            .map_err(|error| Failure::new(Exit::of_io(error.kind()), format!("could not write: {error}")))?;
+        file.write_all(&block).map_err(|error| not_written(&error))?;
         unsynced += block.len() as u64;
         // While a sync is under way and one waits, a third would do nothing.
         if unsynced >= SYNC_BYTES && to_sync.try_send(()).is_ok() {
@@ -69,6 +68,15 @@ fn write_blocks(mut file: &File, blocks: &Receiver<Block>, to_sync: &SyncSender<
         }
     }
     Ok(())
+}
+
+/// The system tells a write that failed in the background to one sync only, so none of these may be ignored.
+fn sync_again_and_again(file: &File, wishes: &Receiver<()>) -> Result<()> {
+    wishes.iter().try_for_each(|()| file.sync_data().map_err(|error| not_written(&error)))
+}
+
+fn not_written(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::of_io(error.kind()), format!("could not write: {error}"))
 }
 
 /// Takes the values out of the COPY data and hands them to both threads in blocks.

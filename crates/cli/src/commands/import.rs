@@ -143,9 +143,12 @@ impl<'a> Import<'a> {
         imported.resumed = states.iter().any(|state| state.announced_bytes > 0);
         let missing = if imported.resumed { server.missing_atoms(self.import_id)? } else { Vec::new() };
         if imported.resumed {
-            self.tell_resumed(&plan, &missing, imported.size_bytes);
+            let announced = states.iter().map(|state| state.announced_bytes).sum();
+            self.tell_resumed(present_bytes(announced, &missing), imported.size_bytes);
         }
-        progress.add(present_bytes(&plan, &missing));
+        // A file that was announced in part is read again and counted then.
+        let whole = plan.done.iter().chain(&plan.announced).map(|work| work.file.size_bytes).sum();
+        progress.add(present_bytes(whole, &missing));
         let (linked, others) = link_known_files(server, self.import_id, plan.maybe_known, progress)?;
         imported.linked_files = linked.len();
         let mut new = others;
@@ -154,10 +157,9 @@ impl<'a> Import<'a> {
         Ok(Load { new, missing, announced: plan.announced.iter().map(|work| work.file_no).collect() })
     }
 
-    fn tell_resumed(&self, plan: &Plan<'_>, missing: &[MissingAtom], size_bytes: u64) {
-        let present = size(present_bytes(plan, missing));
-        let id = self.import_id;
-        self.context.output.remark(&format!("going on with import {id}: {present} of {} are there", size(size_bytes)));
+    fn tell_resumed(&self, present_bytes: u64, size_bytes: u64) {
+        let (present, all) = (size(present_bytes), size(size_bytes));
+        self.context.output.remark(&format!("going on with import {}: {present} of {all} are there", self.import_id));
     }
 
     /// Sends until nothing is missing: an import beside this one may have changed what is there.
@@ -205,9 +207,8 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Returns how many bytes of an import need not be sent any more.
-fn present_bytes(plan: &Plan<'_>, missing: &[MissingAtom]) -> u64 {
-    let announced = plan.done.iter().chain(&plan.announced).map(|work| work.file.size_bytes).sum::<u64>();
+/// Returns how many of the announced bytes need not be sent any more.
+fn present_bytes(announced: u64, missing: &[MissingAtom]) -> u64 {
     let to_send: u64 = missing.iter().map(|atom| atom.size_bytes - atom.received_bytes.min(atom.size_bytes)).sum();
     announced.saturating_sub(to_send)
 }

@@ -11,7 +11,11 @@
 mod support;
 
 mod crash;
+mod damage;
+mod hostile;
 mod protocol;
 mod readers_agree;
 mod roundtrip;
 mod sharing;
+mod signatures;
+mod standby_and_dump;

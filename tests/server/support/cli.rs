@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use pg_test::Cluster;
 use serde_json::Value;
 
 use super::Database;
@@ -23,21 +24,14 @@ pub struct Ended {
 impl Database {
     /// Returns a command of the program for this database, with JSON output.
     pub fn atoms_command(&self) -> Command {
-        let mut command = self.cluster().command(program(), self.name());
-        command.args(["--json", "--quiet"]).stdin(Stdio::null());
-        command
+        command_on(self.cluster(), self.name())
     }
 
     /// Runs the program to its end.
     pub fn run_atoms(&self, args: &[&dyn AsRef<OsStr>]) -> Ended {
         let mut command = self.atoms_command();
         command.args(args.iter().map(|arg| arg.as_ref()));
-        let output = command.output().expect("ATOMS_BIN is a program");
-        Ended {
-            code: output.status.code(),
-            json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        run(&mut command)
     }
 
     /// Runs the program, which must succeed, and returns its document.
@@ -46,6 +40,23 @@ impl Database {
         let ended = self.run_atoms(args);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         ended.json
+    }
+}
+
+/// Returns a command of the program for a database of any cluster, with JSON output.
+pub fn command_on(cluster: &Cluster, dbname: &str) -> Command {
+    let mut command = cluster.command(program(), dbname);
+    command.args(["--json", "--quiet"]).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command of the program to its end.
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.output().expect("ATOMS_BIN is a program");
+    Ended {
+        code: output.status.code(),
+        json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod database;
 pub mod import;
 pub mod models;
 pub mod oracle;
+pub mod read_calls;
 pub mod refusal;
 pub mod turn;
 pub mod upload;

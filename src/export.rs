@@ -69,7 +69,7 @@ impl StoredFile {
                 None => format!("The file: {problem}."),
             })
             .collect();
-        report.set_detail(lines.join("\n")).set_hint("Import the file again from its source after dropping the model.")
+        report.set_detail(lines.join("\n")).set_hint("Drop each model that atoms.verify_atoms() names, collect the damaged atom with atoms.vacuum_atoms('0'), and import from the source again.")
     }
 }
 

@@ -5,6 +5,8 @@
 
 // A `#[pg_extern]` is documented where users look: by COMMENT in `sql/`.
 #![allow(missing_docs)]
+// pgrx keeps the SQLSTATE of an `ErrorReport` only where it is returned by value; errors are made once and end the statement.
+#![allow(clippy::result_large_err)]
 
 mod atom;
 mod content_hash;

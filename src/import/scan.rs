@@ -36,7 +36,7 @@ impl Progress {
                 file_hash: state(4).unwrap_or_default(),
                 part_hash: state(5).unwrap_or_default(),
             };
-            progress.or_from_the_start()
+            progress.or_begin_again()
         });
         found
             .into_iter()
@@ -45,12 +45,12 @@ impl Progress {
     }
 
     /// A state that this version cannot read, or that does not fit the counts, means that hashing begins again.
-    fn or_from_the_start(self) -> Self {
+    fn or_begin_again(self) -> Self {
         let fits = self.file_hash.bytes() == self.hashed_bytes as u64;
-        if fits { self } else { Self { announced_bytes: self.announced_bytes, ..self.from_the_start() } }
+        if fits { self } else { Self { announced_bytes: self.announced_bytes, ..self.begun_again() } }
     }
 
-    fn from_the_start(self) -> Self {
+    fn begun_again(self) -> Self {
         Self {
             announced_bytes: 0,
             hashed_bytes: 0,
@@ -100,7 +100,7 @@ fn import_bytes(
     claim(import_id);
     let mut progress = Progress::lock(import_id, file_no)?;
     if start == 0 {
-        progress = progress.from_the_start();
+        progress = progress.begun_again();
     }
     let lengths = no_nulls(lengths.iter(), "lengths")?;
     let modalities = no_nulls(modalities.iter(), "modalities")?;

@@ -1,16 +1,19 @@
 //! SQL from inside: short forms over pgrx's SPI.  Every statement names its schema; callers pass values, never text to splice.
 
 use pgrx::datum::{DatumWithOid, FromDatum, IntoDatum};
+use pgrx::pg_sys;
 use pgrx::spi::{Spi, SpiHeapTupleData};
 
 /// Runs a statement that writes; returns how many rows it touched or gave.
 pub fn run(sql: &str, args: &[DatumWithOid<'_>]) -> usize {
+    refuse_where_read_only();
     Spi::connect_mut(|client| client.update(sql, None, args).map(|table| table.len()))
         .unwrap_or_else(|error| internal(sql, &error))
 }
 
 /// Runs a statement that writes and reads each row it gives.
 pub fn rows<R>(sql: &str, args: &[DatumWithOid<'_>], read: impl FnMut(Row<'_>) -> R) -> Vec<R> {
+    refuse_where_read_only();
     Spi::connect_mut(|client| client.update(sql, None, args).map(|table| collect(table, read)))
         .unwrap_or_else(|error| internal(sql, &error))
 }
@@ -19,6 +22,12 @@ pub fn rows<R>(sql: &str, args: &[DatumWithOid<'_>], read: impl FnMut(Row<'_>) -
 pub fn query<R>(sql: &str, args: &[DatumWithOid<'_>], read: impl FnMut(Row<'_>) -> R) -> Vec<R> {
     Spi::connect(|client| client.select(sql, None, args).map(|table| collect(table, read)))
         .unwrap_or_else(|error| internal(sql, &error))
+}
+
+/// Raises 25006 on a standby and in a read-only transaction, before SPI asks for a transaction id that a standby cannot give.
+fn refuse_where_read_only() {
+    // SAFETY: the name is a C string; the call has no other precondition.
+    unsafe { pg_sys::PreventCommandIfReadOnly(c"a function of pg_atoms that writes".as_ptr()) }
 }
 
 fn collect<R>(table: pgrx::spi::SpiTupleTable<'_>, mut read: impl FnMut(Row<'_>) -> R) -> Vec<R> {

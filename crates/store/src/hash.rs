@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_hash_taken_up_again_equals_one_in_a_row() {
-        let bytes: Vec<u8> = (0..100_000u32).map(|n| (n * 7 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..100_000u32).map(|n| ((n * 7) >> 3) as u8).collect();
         for step in [1, 63, 64, 65, 4096, 99_999] {
             let mut hash = RunningHash::new();
             for window in bytes.chunks(step) {

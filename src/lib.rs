@@ -15,6 +15,7 @@ mod import;
 mod model;
 mod pg;
 mod server_file;
+mod stored_file;
 mod tensor;
 mod verify;
 

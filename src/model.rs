@@ -3,8 +3,8 @@
 use formats::Reading;
 use pgrx::prelude::*;
 
-use crate::export::StoredFile;
 use crate::pg::error::PgResult;
+use crate::stored_file::StoredFile;
 use crate::tensor::structure_for_import;
 
 /// Rows of `model_metadata`.

@@ -4,12 +4,13 @@ use formats::{Bytes, FileSource, FormatError, ReadAt, Reading, Structure, Tensor
 use pgrx::prelude::*;
 
 use crate::atom::{BYTEA_BYTES_MAX, clamp, too_long};
-use crate::export::StoredFile;
 use crate::pg::error::{PgResult, code, fault, format_fault};
 use crate::pg::interrupt::Backend;
 use crate::pg::segment::PartReader;
 use crate::pg::{guc, spi};
 use crate::server_file::ServerFile;
+use crate::stored_file::StoredFile;
+use crate::verify::damaged_file;
 
 /// Rows of `extract_model_tensors` for a file that is not stored.
 type Tensors = TableIterator<
@@ -239,7 +240,7 @@ impl StoredTensor {
 
     fn read(&self, start: u64, count: u64) -> PgResult<Vec<u8>> {
         let mut bytes = vec![0; count as usize];
-        self.file.read_exact_at(self.byte_offset + start, &mut bytes).map_err(|_| self.file.damaged())?;
+        self.file.read_exact_at(self.byte_offset + start, &mut bytes).map_err(|_| damaged_file(&self.file))?;
         Ok(bytes)
     }
 }

@@ -1,14 +1,15 @@
 //! Is what is stored still what was stored?
 
 use ::atom::ContentHash;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use store::RunningHash;
 
-use crate::export::StoredFile;
-use crate::pg::error::PgResult;
+use crate::pg::error::{PgResult, code, fault};
 use crate::pg::hash_datum::HashDatum;
 use crate::pg::segment::{AtomReader, AtomRow};
 use crate::pg::{spi, worker};
+use crate::stored_file::StoredFile;
 
 /// Bytes read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -109,4 +110,17 @@ fn damaged_atoms(stored: &StoredFile) -> Vec<(Option<AtomRow>, String)> {
             None => Some((None, format!("atom {id} is gone"))),
         })
         .collect()
+}
+
+/// The error for a file whose bytes are not what they were: names atom, file and model.
+pub fn damaged_file(stored: &StoredFile) -> ErrorReport {
+    let report = fault(code::DAMAGED, format!("file \"{}\" of model \"{}\" is damaged", stored.path, stored.model));
+    let lines: Vec<String> = file_problems(stored)
+        .into_iter()
+        .map(|(row, problem)| match row {
+            Some(row) => format!("Atom {} with hash {}: {problem}.", row.atom_id, row.content_hash),
+            None => format!("The file: {problem}."),
+        })
+        .collect();
+    report.set_detail(lines.join("\n")).set_hint("Drop each model that atoms.verify_atoms() names, collect the damaged atom with atoms.vacuum_atoms('0'), and import from the source again.")
 }

@@ -1,0 +1,16 @@
+//! What all rows stand on: one durable server, a clock that includes everything up to the disk, models, and the peers.
+
+pub mod atoms;
+pub mod clock;
+pub mod copy_in;
+pub mod copy_out;
+pub mod failure;
+pub mod folder;
+pub mod hashing;
+pub mod model;
+pub mod peer_table;
+pub mod programs;
+pub mod server;
+
+pub use failure::{Failure, Result};
+pub use server::{Bench, Database};

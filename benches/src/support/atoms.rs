@@ -1,0 +1,49 @@
+//! The program `atoms`, and the server's own import.
+
+use std::path::Path;
+
+use super::failure::run;
+use super::{Database, Result};
+
+/// How files are cut into atoms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// One atom per tensor.
+    Tensor,
+    /// Chunks of 64 KiB.
+    Chunk,
+    /// Content-defined chunks of 64 KiB on average.
+    Cdc,
+}
+
+impl Strategy {
+    /// Returns its name in SQL and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Tensor => "tensor",
+            Strategy::Chunk => "chunk",
+            Strategy::Cdc => "cdc",
+        }
+    }
+}
+
+impl Database<'_> {
+    /// `CALL import_model`, on a connection that is there already.
+    pub fn import_on_server(&self, client: &mut postgres::Client, model: &str, path: &Path) -> Result<()> {
+        let path = path.to_str().expect("the bench chose the path");
+        client.execute("CALL atoms.import_model($1, $2)", &[&model, &path])?;
+        Ok(())
+    }
+
+    /// `atoms import`.
+    pub fn import_by_cli(&self, model: &str, path: &Path, strategy: Strategy) -> Result<()> {
+        let mut command = self.atoms();
+        command.arg("import").arg(path).args(["--name", model, "--strategy", strategy.name()]);
+        run(command.args(["--chunk-bytes", "64KiB"])).map(drop)
+    }
+
+    /// `atoms export` into a new folder.
+    pub fn export_by_cli(&self, model: &str, dir: &Path) -> Result<()> {
+        run(self.atoms().args(["export", model]).arg(dir)).map(drop)
+    }
+}

@@ -10,9 +10,15 @@
 
 mod support;
 
+mod access;
+mod atoms;
+mod cancel;
+mod concurrent;
+mod content_hash;
 mod crash;
 mod damage;
 mod hostile;
+mod memory;
 mod protocol;
 mod readers_agree;
 mod roundtrip;

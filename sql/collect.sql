@@ -68,6 +68,13 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION collect_imports(interval, boolean) IS 'gives up imports that nobody has touched for the grace time and no live session works on; returns how many';
 
+CREATE FUNCTION import_grace() RETURNS interval
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    -- A session that has not loaded the library yet does not know the setting.
+    SELECT coalesce(current_setting('pg_atoms.import_grace', true), '1 day')::interval
+$$;
+COMMENT ON FUNCTION import_grace() IS 'the setting pg_atoms.import_grace: how long an import that nobody goes on with is kept';
+
 CREATE FUNCTION vacuum_atoms(grace interval DEFAULT '1 hour', max_atoms integer DEFAULT 10000, dry_run boolean DEFAULT false)
     RETURNS TABLE (atoms bigint, bytes bigint)
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
@@ -78,7 +85,7 @@ DECLARE
 BEGIN
     atoms := 0;
     bytes := 0;
-    PERFORM atoms.collect_imports(greatest(vacuum_atoms.grace, current_setting('pg_atoms.import_grace')::interval), vacuum_atoms.dry_run);
+    PERFORM atoms.collect_imports(greatest(vacuum_atoms.grace, atoms.import_grace()), vacuum_atoms.dry_run);
     WHILE last IS NOT NULL AND atoms < max_atoms LOOP
         SELECT * INTO batch FROM atoms.collect_atoms(vacuum_atoms.grace, vacuum_atoms.max_atoms - atoms::integer, vacuum_atoms.dry_run, last);
         atoms := atoms + batch.atoms;
@@ -100,7 +107,7 @@ BEGIN
     atoms := 0;
     bytes := 0;
     PERFORM atoms.collect_imports(
-        greatest(grace, pg_catalog.current_setting('pg_atoms.import_grace')::pg_catalog.interval), false);
+        greatest(grace, atoms.import_grace()), false);
     COMMIT;
     WHILE last IS NOT NULL LOOP
         SELECT * INTO batch FROM atoms.collect_atoms(grace, 1000, false, last);

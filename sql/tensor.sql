@@ -2,7 +2,7 @@
 
 CREATE FUNCTION extract_model_tensors(file_data bytea, format text DEFAULT NULL)
     RETURNS TABLE (tensor text, dtype text, shape bigint[], byte_offset bigint, size_bytes bigint)
-    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'extract_tensors_of_bytes_wrapper';
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'extract_tensors_of_bytes_wrapper';
 COMMENT ON FUNCTION extract_model_tensors(bytea, text) IS 'the tensors of a file given as bytes, without storing it; format NULL: find out';
 
 CREATE FUNCTION extract_model_tensors(model text, file text DEFAULT NULL)

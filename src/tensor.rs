@@ -24,7 +24,7 @@ type Tensors = TableIterator<
     ),
 >;
 
-#[pg_extern(immutable, parallel_safe)]
+#[pg_extern(stable, parallel_safe)]
 fn extract_tensors_of_bytes(file_data: Option<&[u8]>, format: default!(Option<&str>, "NULL")) -> PgResult<Tensors> {
     match file_data {
         Some(bytes) => Ok(tensor_rows(read_as(&Bytes(bytes), format)?)),

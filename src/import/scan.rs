@@ -11,7 +11,7 @@ use super::{claim, missing_among, reference};
 use crate::atom::{NewAtom, damaged, hash_array, hash_of, no_nulls, store_hashed};
 use crate::pg::error::{PgResult, code, fault};
 use crate::pg::segment::AtomReader;
-use crate::pg::{interrupt, spi, worker};
+use crate::pg::{interrupt, snapshot, spi, worker};
 
 /// How far the hashing of a file is.
 struct Progress {
@@ -246,7 +246,8 @@ fn hash_import_file(import_id: i64, file_no: i32) -> PgResult<bool> {
             if begun.elapsed() >= STEP_TIME {
                 break;
             }
-            hash_part(&mut progress, atom_id, offset, length, begun)?;
+            // The atom may have been committed while this call waited for the file's lock.
+            snapshot::latest(|| hash_part(&mut progress, atom_id, offset, length, begun))?;
         }
     }
     let finished = progress.finished();

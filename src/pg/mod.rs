@@ -10,6 +10,7 @@ pub mod message;
 pub mod relation;
 pub mod role;
 pub mod segment;
+pub mod snapshot;
 pub mod spi;
 pub mod varlena;
 pub mod worker;

@@ -2,7 +2,7 @@
 //! and nobody waits for another's whole import.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -143,36 +143,43 @@ fn run_client(db: &Database, number: u64, models: &[Model], dir: &Path) -> Resul
     Ok(batches)
 }
 
+/// What a run of all clients, the collector and the watcher measured.
+struct Measured {
+    batches: Batches,
+    longest_wait: Duration,
+    collections: u64,
+}
+
+/// Runs everything at once, until the last client has ended.
+fn run_all(db: &Database, models: &[Vec<Model>], dir: &Path) -> Result<Measured> {
+    let stop = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(move || watch_waits(db, stop));
+        let collector = scope.spawn(move || collect_until(db, stop));
+        let run = |(number, models)| scope.spawn(move || run_client(db, number, models, dir));
+        let clients: Vec<_> = (0..).zip(models.iter().map(Vec::as_slice)).map(run).collect();
+        let ended: Vec<_> = clients.into_iter().map(|client| client.join().expect("no panic")).collect();
+        stop.store(true, Ordering::Relaxed);
+        let (longest_wait, collections) = (watcher.join().expect("no panic")?, collector.join().expect("no panic")?);
+        let batches: Vec<Batches> = ended.into_iter().collect::<Result<_>>()?;
+        Ok(Measured { batches: batches.concat(), longest_wait, collections })
+    })
+}
+
 #[test]
 fn eight_importers_and_the_collector_neither_deadlock_nor_lose_nor_double() -> Result<()> {
     let _turn = Turn::alone();
     let db = Database::in_own_cluster(Cluster::builder().setting("max_wal_size = 8GB"))?;
     let dir = db.make_dir("models");
-    let models: Vec<Vec<Model>> =
-        (0..CLIENTS).map(|client| (0..ROUNDS).map(|round| Model::new(client, round)).collect()).collect();
+    let of_client = |client| (0..ROUNDS).map(|round| Model::new(client, round)).collect();
+    let models: Vec<Vec<Model>> = (0..CLIENTS).map(of_client).collect();
     for model in models.iter().flatten() {
         write(&dir.join(&model.name), model);
     }
-    let (stop, db_ref, dir_ref): (AtomicBool, &Database, &PathBuf) = (AtomicBool::new(false), &db, &dir);
-    let stop_ref = &stop;
-    let (batches, longest_wait, collections) = thread::scope(|scope| -> Result<(Batches, Duration, u64)> {
-        let watcher = scope.spawn(move || watch_waits(db_ref, stop_ref));
-        let collector = scope.spawn(move || collect_until(db_ref, stop_ref));
-        let clients: Vec<_> = (0..)
-            .zip(&models)
-            .map(|(number, models)| scope.spawn(move || run_client(db_ref, number, models, dir_ref)))
-            .collect();
-        let ended: Vec<_> = clients.into_iter().map(|client| client.join().expect("no panic")).collect();
-        stop_ref.store(true, Ordering::Relaxed);
-        let (wait, rounds) = (watcher.join().expect("no panic")?, collector.join().expect("no panic")?);
-        let batches: Vec<Batches> = ended.into_iter().collect::<Result<_>>()?;
-        Ok((batches.concat(), wait, rounds))
-    })?;
+    let Measured { batches, longest_wait, collections } = run_all(&db, &models, &dir)?;
     let longest_batch = batches.iter().max().copied().unwrap_or_default();
-    println!(
-        "{} full batches, the longest took {longest_batch:?}; longest lock wait {longest_wait:?}; {collections} collections",
-        batches.len()
-    );
+    println!("{} full batches, the longest {longest_batch:?}; longest lock wait {longest_wait:?}", batches.len());
+    println!("{collections} collections");
     assert!(!batches.is_empty() && collections > 1, "too little happened at once");
     assert!(longest_wait < longest_batch * 8, "somebody waited {longest_wait:?}; a batch took {longest_batch:?}");
     let left: Vec<&Model> = models.iter().flat_map(|models| &models[1..]).collect();

@@ -95,8 +95,9 @@ fn twenty_kills_lose_nothing_that_was_committed() -> Result<()> {
         println!("round {round}: {by:?}, killed after {wait:?}");
         let mut import = start_import(&db, by, &dir);
         thread::sleep(wait);
-        db.cluster().kill9()?;
+        let killed = db.cluster().kill9();
         import.wait().expect("it was started");
+        killed?;
         db.cluster().start()?;
         interrupted += u64::from(go_on_after_kill(&db, by, &dir, &hashes, total_bytes)?);
     }

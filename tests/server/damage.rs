@@ -64,13 +64,15 @@ fn flip_behind(path: &Path, known: &[u8]) {
     file.write_all_at(&[bytes[place] ^ 1], place as u64).expect("it is there");
 }
 
-/// Rows of `verify_atoms`: hash, model, file.
-fn damaged(client: &mut Client) -> Result<Vec<(String, Option<String>, Option<String>)>> {
+/// A row of `verify_atoms`: hash, model, file.
+type Damaged = (String, Option<String>, Option<String>);
+
+fn damaged(client: &mut Client) -> Result<Vec<Damaged>> {
     let query = "SELECT content_hash::text, model, file FROM atoms.verify_atoms() ORDER BY model";
     Ok(client.query(query, &[])?.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
-fn line(hash: ContentHash, model: &str) -> (String, Option<String>, Option<String>) {
+fn line(hash: ContentHash, model: &str) -> Damaged {
     (hash.to_string(), Some(model.to_owned()), Some(FILE.to_owned()))
 }
 

@@ -22,20 +22,20 @@ use row::Row;
 use support::{Bench, Failure, Result};
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("bench: {failure}");
-            ExitCode::FAILURE
-        }
+    let failures = run(Args::parse()).unwrap_or_else(|failure| vec![failure]);
+    for failure in &failures {
+        eprintln!("bench: {failure}");
     }
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(args: Args) -> Result<()> {
+/// Returns what could not be measured.
+fn run(args: Args) -> Result<Vec<Failure>> {
     let results = args.results()?;
+    rows::check(&args)?;
     let load_before = load();
     let bench = Bench::start(args)?;
-    let report = rows::measure_all(&bench)?;
+    let report = rows::measure_all(&bench);
     write_results(&results, &report.rows)?;
     print!("{}", table::render(&report.rows));
     for remark in &report.remarks {
@@ -43,7 +43,7 @@ fn run(args: Args) -> Result<()> {
     }
     println!("\nload of the machine: {load_before} before, {} after", load());
     println!("results: {}", results.display());
-    Ok(())
+    Ok(report.failures)
 }
 
 /// The three load averages; a bench on a busy machine says little.

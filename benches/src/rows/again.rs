@@ -47,7 +47,7 @@ impl<'a> Again<'a> {
         let bytes = model::write(&dir.join("model-00001-of-00002.safetensors"), &model::mixed(1, half))?
             + model::write(&dir.join("model-00002-of-00002.safetensors"), &model::mixed(2, half))?;
         let database = bench.new_database()?;
-        database.import_by_cli("first", &dir, Strategy::Tensor)?;
+        Database::import_on_server(&mut database.client()?, "first", &dir, Strategy::Tensor)?;
         Ok(Again { bench, dir, bytes, database, models: 0 })
     }
 
@@ -58,7 +58,7 @@ impl<'a> Again<'a> {
         let unique = self.unique_bytes()?;
         let mut client = self.database.client()?;
         let lap = self.bench.time(self.bytes, || match by_server {
-            true => self.database.import_on_server(&mut client, &name, &self.dir),
+            true => Database::import_on_server(&mut client, &name, &self.dir, Strategy::Tensor),
             false => self.database.import_by_cli(&name, &self.dir, Strategy::Tensor),
         })?;
         if self.unique_bytes()? == unique { Ok(lap) } else { Err(Failure::new("known files were stored again")) }

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::Report;
+use crate::args::Args;
 use crate::row::Row;
 use crate::support::atoms::Strategy;
 use crate::support::hashing::hash_file;
@@ -63,6 +64,12 @@ impl Saving {
     }
 }
 
+/// Fails if the models that are asked for are not there.
+pub fn check(args: &Args) -> Result<()> {
+    let wanted = FAMILIES.iter().any(|family| STRATEGIES.iter().any(|(name, _)| args.wants(&row_name(family, name))));
+    if wanted { models_dir(args).map(drop) } else { Ok(()) }
+}
+
 /// Measures the rows that are asked for.
 pub fn measure(bench: &Bench) -> Result<Report> {
     let mut rows = Vec::new();
@@ -76,7 +83,7 @@ pub fn measure(bench: &Bench) -> Result<Report> {
         }
     }
     let remarks = if rows.is_empty() { Vec::new() } else { vec![side_by_side(&rows)] };
-    Ok(Report { rows, remarks })
+    Ok(Report { rows, remarks, ..Report::default() })
 }
 
 fn row_name(family: &Family, strategy: &str) -> String {
@@ -95,7 +102,7 @@ fn row(name: &str, saving: &Saving) -> Row {
 fn measure_family(bench: &Bench, family: &Family, strategy: Option<Strategy>) -> Result<Saving> {
     let dir = bench.folder().join("dedup");
     folder::make_empty(&dir)?;
-    lay_together(models_dir(bench)?, family, &dir)?;
+    lay_together(models_dir(&bench.args)?, family, &dir)?;
     let saving = match strategy {
         Some(strategy) => in_store(bench, &dir, strategy)?,
         None => of_whole_files(&dir)?,
@@ -104,9 +111,9 @@ fn measure_family(bench: &Bench, family: &Family, strategy: Option<Strategy>) ->
     Ok(saving)
 }
 
-fn models_dir(bench: &Bench) -> Result<&Path> {
+fn models_dir(args: &Args) -> Result<&Path> {
     let missing = || Failure::new("PG_ATOMS_MODELS does not name the directory that tests/models/fetch.py fills");
-    bench.args.models.as_deref().filter(|dir| dir.is_dir()).ok_or_else(missing)
+    args.models.as_deref().filter(|dir| dir.is_dir()).ok_or_else(missing)
 }
 
 fn lay_together(models: &Path, family: &Family, dir: &Path) -> Result<()> {

@@ -99,8 +99,8 @@ impl Contest for Export<'_> {
         let file = self.dir.join("model.safetensors");
         self.bytes = model::write(&file, &model::mixed(u64::from(round) + 1, self.bench.args.bytes))?;
         let database = self.bench.new_database()?;
-        database.import_by_cli("model", &file, Strategy::Tensor)?;
         let mut client = database.client()?;
+        Database::import_on_server(&mut client, "model", &file, Strategy::Tensor)?;
         client.batch_execute(PeerTable::Rows1Mib.create())?;
         copy_in::copy_file(&mut client, PeerTable::Rows1Mib, &file)?;
         // The first look at a row after its commit writes to its page; nobody's turn shall pay for that.

@@ -6,7 +6,7 @@ use super::Report;
 use crate::contest::{self, Comparison, Contest, Lap};
 use crate::support::atoms::Strategy;
 use crate::support::peer_table::PeerTable;
-use crate::support::{Bench, Result, copy_in, folder, model};
+use crate::support::{Bench, Database, Result, copy_in, folder, model};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Contestant {
@@ -75,7 +75,9 @@ impl<'a> Import<'a> {
     fn by_server(&self, file: PathBuf) -> Result<Lap> {
         let database = self.bench.new_database()?;
         let mut client = database.client()?;
-        self.bench.time(folder::file_bytes(&file)?, || database.import_on_server(&mut client, "model", &file))
+        self.bench.time(folder::file_bytes(&file)?, || {
+            Database::import_on_server(&mut client, "model", &file, Strategy::Tensor)
+        })
     }
 
     fn by_cli(&self, file: PathBuf) -> Result<Lap> {

@@ -5,7 +5,7 @@ use fixtures::safetensors::TensorSpec;
 use super::Report;
 use crate::row::{Goal, Row};
 use crate::support::atoms::Strategy;
-use crate::support::{Bench, Result, folder, model};
+use crate::support::{Bench, Database, Result, folder, model};
 
 /// A model and how it is cut.
 struct Case {
@@ -34,10 +34,11 @@ fn measure_case(bench: &Bench, case: &Case) -> Result<Row> {
     let payload = model::write(&file, &(case.tensors)(1, bench.args.bytes))?;
     let database = bench.new_database()?;
     let empty = database.physical_bytes()?;
-    database.import_by_cli("model", &file, case.strategy)?;
-    database.client()?.batch_execute("VACUUM")?;
+    let mut client = database.client()?;
+    Database::import_on_server(&mut client, "model", &file, case.strategy)?;
+    client.batch_execute("VACUUM")?;
     let disk = database.physical_bytes()? - empty;
-    let atoms: i64 = database.client()?.query_one("SELECT count(*) FROM atoms.atom", &[])?.get(0);
+    let atoms: i64 = client.query_one("SELECT count(*) FROM atoms.atom", &[])?.get(0);
     folder::remove(&dir)?;
     let row = Row::new(case.name, disk as f64, "bytes on disk").against("bytes of the file", payload as f64);
     Ok(row.goal(Some(Goal::AtMost(case.at_most))).detail("hashes", atoms).detail("empty_store_bytes", empty))

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Report;
-use crate::args::Peer;
+use crate::args::{Args, Peer};
 use crate::contest::{Lap, median};
 use crate::row::Row;
 use crate::support::atoms::Strategy;
@@ -25,35 +25,52 @@ struct Record {
     second_bytes: Vec<f64>,
 }
 
+/// Fails, saying what to do, if a peer that takes part is not installed.
+pub fn check(args: &Args) -> Result<()> {
+    peers(args).into_iter().try_for_each(|(peer, _)| programs::check(args, peer))
+}
+
 /// Measures the rows that are asked for; a tool does all of its work or none.
 pub fn measure(bench: &Bench) -> Result<Report> {
-    let takes_part = |tool: &str| ROW_KINDS.iter().any(|kind| bench.args.wants(&row_name(kind, tool)));
-    let peers: Vec<_> = PEERS.into_iter().filter(|(peer, name)| bench.args.has(*peer) && takes_part(name)).collect();
+    let peers = peers(&bench.args);
     if peers.is_empty() {
         return Ok(Report::default());
     }
-    for (peer, _) in &peers {
-        programs::check(bench, *peer)?;
-    }
     bench.say("versions");
-    let dir = bench.folder().join("versions");
     let mut ours = Record::default();
     let mut theirs: Vec<Record> = peers.iter().map(|_| Record::default()).collect();
     for round in 0..bench.args.rounds {
-        let files = Files::write(bench, &dir, round)?;
-        take_turn(bench, &files, Ours::new(bench, &dir)?, &mut ours)?;
-        for ((peer, name), record) in peers.iter().zip(&mut theirs) {
-            let repository = Repository::init(bench, *peer, dir.join("repository"))?;
-            take_turn(bench, &files, repository, record).map_err(|failure| failure.during(name))?;
-        }
+        run_round(bench, round, &peers, &mut ours, &mut theirs)?;
         bench.say(&format!("round {} done", round + 1));
     }
-    folder::remove(&dir)?;
     let rows = peers.iter().zip(&theirs).flat_map(|((_, name), record)| rows_against(name, &ours, record));
     let rows = rows.filter(|row| bench.args.wants(&row.name)).collect();
     let remark =
         "versions: git-lfs and dvc write a plain file once, without WAL and without fsync; pg_atoms is durable.";
-    Ok(Report { rows, remarks: vec![remark.to_owned()] })
+    Ok(Report { rows, remarks: vec![remark.to_owned()], ..Report::default() })
+}
+
+/// The peers of the rows that are asked for, less those that shall be left out.
+fn peers(args: &Args) -> Vec<(Peer, &'static str)> {
+    let takes_part = |tool: &str| ROW_KINDS.iter().any(|kind| args.wants(&row_name(kind, tool)));
+    PEERS.into_iter().filter(|(peer, name)| args.has(*peer) && takes_part(name)).collect()
+}
+
+fn run_round(
+    bench: &Bench,
+    round: u32,
+    peers: &[(Peer, &str)],
+    ours: &mut Record,
+    theirs: &mut [Record],
+) -> Result<()> {
+    let dir = bench.folder().join("versions");
+    let files = Files::write(bench, &dir, round)?;
+    take_turn(bench, &files, Ours::new(bench, &dir)?, ours)?;
+    for ((peer, name), record) in peers.iter().zip(theirs) {
+        let repository = Repository::init(&bench.args, *peer, dir.join("repository"))?;
+        take_turn(bench, &files, repository, record).map_err(|failure| failure.during(name))?;
+    }
+    folder::remove(&dir)
 }
 
 const ROW_KINDS: [&str; 3] = ["import", "export", "second-model"];

@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
+use postgres::Client;
+
 use super::failure::run;
 use super::{Database, Result};
+
+/// Size of chunks, or their average size.
+const CHUNK_BYTES: i32 = 64 << 10;
 
 /// How files are cut into atoms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +34,9 @@ impl Strategy {
 
 impl Database<'_> {
     /// `CALL import_model`, on a connection that is there already.
-    pub fn import_on_server(&self, client: &mut postgres::Client, model: &str, path: &Path) -> Result<()> {
+    pub fn import_on_server(client: &mut Client, model: &str, path: &Path, strategy: Strategy) -> Result<()> {
         let path = path.to_str().expect("the bench chose the path");
-        client.execute("CALL atoms.import_model($1, $2)", &[&model, &path])?;
+        client.execute("CALL atoms.import_model($1, $2, $3, $4)", &[&model, &path, &strategy.name(), &CHUNK_BYTES])?;
         Ok(())
     }
 
@@ -39,7 +44,7 @@ impl Database<'_> {
     pub fn import_by_cli(&self, model: &str, path: &Path, strategy: Strategy) -> Result<()> {
         let mut command = self.atoms();
         command.arg("import").arg(path).args(["--name", model, "--strategy", strategy.name()]);
-        run(command.args(["--chunk-bytes", "64KiB"])).map(drop)
+        run(command.args(["--chunk-bytes", &CHUNK_BYTES.to_string()])).map(drop)
     }
 
     /// `atoms export` into a new folder.

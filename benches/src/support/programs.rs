@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::failure::run;
-use super::{Bench, Result, folder};
-use crate::args::Peer;
+use super::{Result, folder};
+use crate::args::{Args, Peer};
 
 /// A repository of a peer, in a folder of its own.
 pub struct Repository {
@@ -14,8 +14,8 @@ pub struct Repository {
     root: PathBuf,
 }
 
-/// Fails, saying what to do, if a peer that takes part is not installed.
-pub fn check(bench: &Bench, peer: Peer) -> Result<()> {
+/// Fails, saying what to do, if a peer is not installed.
+pub fn check(args: &Args, peer: Peer) -> Result<()> {
     let (mut version, remedy) = match peer {
         Peer::GitLfs => {
             let mut git = Command::new("git");
@@ -23,7 +23,7 @@ pub fn check(bench: &Bench, peer: Peer) -> Result<()> {
             (git, "install the packages git and git-lfs, or say --without git-lfs")
         }
         Peer::Dvc => {
-            let mut dvc = Command::new(&bench.args.dvc);
+            let mut dvc = Command::new(&args.dvc);
             dvc.arg("--version");
             (dvc, "set DVC_BIN to the program, or say --without dvc")
         }
@@ -33,18 +33,18 @@ pub fn check(bench: &Bench, peer: Peer) -> Result<()> {
 
 impl Repository {
     /// Makes a repository in a new folder `root`.
-    pub fn init(bench: &Bench, peer: Peer, root: PathBuf) -> Result<Repository> {
+    pub fn init(args: &Args, peer: Peer, root: PathBuf) -> Result<Repository> {
         folder::make_empty(&root)?;
         let program = match peer {
             Peer::GitLfs => PathBuf::from("git"),
-            Peer::Dvc => bench.args.dvc.clone(),
+            Peer::Dvc => args.dvc.clone(),
         };
         let repository = Repository { peer, program, root };
         let commands: &[&[&str]] = match peer {
             Peer::GitLfs => &[&["init", "--quiet"], &["lfs", "install", "--local"], &["lfs", "track", "*.safetensors"]],
             Peer::Dvc => &[&["init", "--quiet", "--no-scm"], &["config", "core.analytics", "false"]],
         };
-        commands.iter().try_for_each(|args| repository.run(args))?;
+        commands.iter().try_for_each(|command| repository.run(command))?;
         Ok(repository)
     }
 

@@ -6,7 +6,7 @@ use postgres::Client;
 
 use crate::support::models::noise;
 use crate::support::oracle::{assert_sound, stored, value};
-use crate::support::{Database, refused};
+use crate::support::{Database, refused, wait_until};
 
 fn upsert(client: &mut Client, bytes: &[u8], kind: &str) -> Result<i64, postgres::Error> {
     Ok(client.query_one("SELECT atoms.upsert_atom($1::bytea, $2)", &[&bytes, &kind])?.get(0))
@@ -114,11 +114,10 @@ fn two_sessions_cannot_close_a_cycle_together() -> Result<()> {
     let mut open = one.transaction()?;
     open.query_one(relate, &[&a, &b])?;
     let second = std::thread::spawn(move || two.query_one(relate, &[&b, &a]));
-    while value::<i64>(
-        &mut db.client()?,
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    )? == 0
-    {}
+    let mut watcher = db.client()?;
+    let waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+    wait_until("the second waits for the first", || value(&mut watcher, waiting))?;
     open.commit()?;
     refused(second.join().expect("no panic"), "22023").names(&["cycle"]);
     Ok(())

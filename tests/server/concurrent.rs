@@ -158,10 +158,13 @@ fn run_all(db: &Database, models: &[Vec<Model>], dir: &Path) -> Result<Measured>
         let collector = scope.spawn(move || collect_until(db, stop));
         let run = |(number, models)| scope.spawn(move || run_client(db, number, models, dir));
         let clients: Vec<_> = (0..).zip(models.iter().map(Vec::as_slice)).map(run).collect();
-        let ended: Vec<_> = clients.into_iter().map(|client| client.join().expect("no panic")).collect();
+        let ended: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        // Only now may a failed client end the test: the others would run on for ever.
         stop.store(true, Ordering::Relaxed);
-        let (longest_wait, collections) = (watcher.join().expect("no panic")?, collector.join().expect("no panic")?);
-        let batches: Vec<Batches> = ended.into_iter().collect::<Result<_>>()?;
+        let (watched, collected) = (watcher.join(), collector.join());
+        let batches: Vec<Batches> =
+            ended.into_iter().map(|batches| batches.expect("no panic")).collect::<Result<_>>()?;
+        let (longest_wait, collections) = (watched.expect("no panic")?, collected.expect("no panic")?);
         Ok(Measured { batches: batches.concat(), longest_wait, collections })
     })
 }

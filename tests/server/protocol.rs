@@ -10,7 +10,7 @@ use crate::support::import::{file_chunks, model_chunks};
 use crate::support::models::noise;
 use crate::support::oracle::{assert_sound, stored, value};
 use crate::support::upload::{Missing, Part, Upload, Wishes, begin};
-use crate::support::{Database, refused};
+use crate::support::{Database, refused, wait_until};
 
 /// Pieces of this size fill their pages.
 const PIECE: usize = 8112 * 128;
@@ -215,7 +215,8 @@ fn a_large_atom_goes_on_where_it_stopped() -> Result<()> {
 /// Begins an import again once the session that had it is gone.
 fn resume(db: &Database, id: i64, files: &[(&str, i64)]) -> Result<Upload> {
     let mut client = db.client()?;
-    while value::<bool>(&mut client, &format!("SELECT atoms.import_is_active({id})"))? {}
+    let gone = format!("SELECT NOT atoms.import_is_active({id})");
+    wait_until("the first session is gone", || value(&mut client, &gone))?;
     let upload = Upload::begin(client, "m", files)?;
     assert_eq!(upload.id, id, "the same import goes on");
     Ok(upload)
@@ -464,4 +465,28 @@ fn a_file_that_is_stored_is_linked_by_its_hash() -> Result<()> {
     upload.finish()?;
     assert_eq!(file_chunks(&mut upload.client, "m", "g")?, bytes);
     assert_sound(&mut upload.client)
+}
+
+/// Hashing waits for the lock of another session, and a third one stores the missing part meanwhile.
+#[test]
+fn hashing_beside_sending_sees_whole_parts_only() -> Result<()> {
+    let db = Database::shared()?;
+    let bytes = noise(1, 10_000);
+    let mut upload = Upload::begin(db.client()?, "m", &[("f", 10_000)])?;
+    upload.announce_file(0, &[Part::of(&bytes)])?;
+    let mut holder = db.client()?;
+    let mut held = holder.transaction()?;
+    held.query("SELECT 1 FROM atoms.import_file WHERE import_id = $1 FOR UPDATE", &[&upload.id])?;
+    let (id, mut hasher) = (upload.id, db.client()?);
+    let hashing = thread::spawn(move || hasher.query_one("SELECT atoms.hash_import_file($1, 0)", &[&id]));
+    let waiting = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+    let mut watcher = db.client()?;
+    wait_until("hashing waits", || value(&mut watcher, waiting))?;
+    upload.send_honestly(&[&bytes])?;
+    held.commit()?;
+    hashing.join().expect("no panic")?;
+    upload.hash(0)?;
+    upload.finish()?;
+    assert_eq!(file_chunks(&mut upload.client, "m", "f")?, bytes);
+    Ok(())
 }

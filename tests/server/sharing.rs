@@ -7,10 +7,10 @@ use fixtures::safetensors::random_model;
 use pg_test::Result;
 use postgres::Client;
 
-use crate::support::Database;
 use crate::support::import::{TENSOR, hashes_of, import_bytes, model_chunks};
 use crate::support::models::{self, noise};
 use crate::support::oracle::{assert_sound, stored, value};
+use crate::support::{Database, wait_until};
 
 const A: u64 = 100_000;
 const B: u64 = 50_000;
@@ -217,7 +217,8 @@ fn abandoned_imports_are_collected_after_their_grace_time() -> Result<()> {
     client.batch_execute("CALL atoms.vacuum_all_atoms('0')")?;
     assert_eq!(value::<i64>(&mut client, imports)?, 1, "its session lives");
     drop(gone);
-    while value::<bool>(&mut client, "SELECT bool_or(active) FROM atoms.list_imports()")? {}
+    let inactive = "SELECT NOT bool_or(active) FROM atoms.list_imports()";
+    wait_until("its session is gone", || value(&mut client, inactive))?;
     client.batch_execute("RESET pg_atoms.import_grace")?;
     client.batch_execute("CALL atoms.vacuum_all_atoms('0')")?;
     assert_eq!(value::<i64>(&mut client, imports)?, 1, "it is younger than a day");

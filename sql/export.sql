@@ -3,11 +3,11 @@
 CREATE FUNCTION export_file_chunks(model text, file text, verify boolean DEFAULT true) RETURNS SETOF bytea
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'export_file_chunks_wrapper';
 COMMENT ON FUNCTION export_file_chunks(text, text, boolean)
-    IS 'the file in chunks of 1 MiB, in order (in a select list they stream); verify: hash it on its way, XX001 at the end when it differs';
+    IS 'the file in chunks of 256 KiB, in order (in a select list they stream); verify: hash it on its way, XX001 at the end when it differs';
 
 CREATE FUNCTION export_model_chunks(model text, verify boolean DEFAULT true) RETURNS TABLE (file text, start bigint, bytes bytea)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'export_model_chunks_wrapper';
-COMMENT ON FUNCTION export_model_chunks(text, boolean) IS 'all files of the model in chunks of 1 MiB; an empty file is one row with no bytes';
+COMMENT ON FUNCTION export_model_chunks(text, boolean) IS 'all files of the model in chunks of 256 KiB; an empty file is one row with no bytes';
 
 CREATE FUNCTION export_file(model text, file text, server_path text) RETURNS content_hash
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'export_file_wrapper';

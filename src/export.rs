@@ -7,41 +7,47 @@ use store::RunningHash;
 
 use crate::pg::error::PgResult;
 use crate::pg::hash_datum::HashDatum;
+use crate::pg::varlena::{ByteaBuffer, LentBytea};
 use crate::pg::{interrupt, worker};
 use crate::server_file::{NewFile, WritableDir};
 use crate::stored_file::{FileReader, StoredFile};
 use crate::verify::damaged_file;
 
-/// Size of the chunks that clients get.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Size of the chunks that clients get: larger ones leave the processor's cache on their way to the socket.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// The chunks of one file as a query takes them; with `verify`, hashed on their way.
 struct ChunkStream {
     file: StoredFile,
     reader: FileReader,
     hash: Option<RunningHash>,
+    /// Lent to the query chunk by chunk.
+    buffer: ByteaBuffer,
 }
 
 impl ChunkStream {
     fn new(file: StoredFile, verify: bool) -> Self {
-        Self { reader: file.reader(), hash: verify.then(RunningHash::new), file }
+        Self { reader: file.reader(), hash: verify.then(RunningHash::new), file, buffer: ByteaBuffer::EMPTY }
     }
 
     /// Returns the next chunk and its offset, `None` at the end; raises XX001 for damage.
-    fn next_chunk(&mut self) -> PgResult<Option<(u64, Vec<u8>)>> {
+    fn next_chunk(&mut self) -> PgResult<Option<(u64, LentBytea)>> {
         interrupt::check();
         let start = self.reader.position();
-        let mut chunk = Vec::new();
-        self.reader.next_window(&mut chunk, CHUNK_BYTES).map_err(|_| damaged_file(&self.file))?;
+        let count = self.reader.window_bytes(CHUNK_BYTES);
+        let chunk = self.buffer.resize(count);
+        if count > 0 {
+            self.reader.read(chunk).map_err(|_| damaged_file(&self.file))?;
+        }
         if let Some(hash) = &mut self.hash {
-            hash.update(&chunk);
+            hash.update(chunk);
         }
         if self.reader.position() == self.file.size_bytes
             && self.hash.take().is_some_and(|hash| hash.finish() != self.file.content_hash)
         {
             return Err(damaged_file(&self.file));
         }
-        Ok((!chunk.is_empty()).then_some((start, chunk)))
+        Ok((count > 0).then(|| (start, self.buffer.lend())))
     }
 }
 
@@ -50,24 +56,27 @@ fn export_file_chunks(
     model: &str,
     file: &str,
     verify: default!(bool, true),
-) -> PgResult<SetOfIterator<'static, Vec<u8>>> {
+) -> PgResult<SetOfIterator<'static, LentBytea>> {
     let mut stream = ChunkStream::new(StoredFile::find(model, file)?, verify);
     Ok(SetOfIterator::new(std::iter::from_fn(move || raise(stream.next_chunk()).map(|(_, bytes)| bytes))))
 }
 
 /// Rows of `export_model_chunks`.
-type ModelChunks = TableIterator<'static, (name!(file, String), name!(start, i64), name!(bytes, Vec<u8>))>;
+type ModelChunks = TableIterator<'static, (name!(file, String), name!(start, i64), name!(bytes, LentBytea))>;
 
 #[pg_extern(stable, strict, parallel_safe)]
 fn export_model_chunks(model: &str, verify: default!(bool, true)) -> PgResult<ModelChunks> {
     let files = StoredFile::of_model(model, None)?;
     let rows = files.into_iter().flat_map(move |file| {
-        let (path, empty) = (file.path.clone(), file.size_bytes == 0);
+        let path = file.path.clone();
+        // An empty file has no chunk, and is told by a row without bytes.
+        let mut marker = file.size_bytes == 0;
         let mut stream = ChunkStream::new(file, verify);
-        let marker = empty.then(|| (path.clone(), 0, Vec::new()));
-        marker.into_iter().chain(std::iter::from_fn(move || {
-            raise(stream.next_chunk()).map(|(start, bytes)| (path.clone(), start as i64, bytes))
-        }))
+        std::iter::from_fn(move || {
+            let chunk = raise(stream.next_chunk());
+            let empty = std::mem::take(&mut marker).then(|| (0, stream.buffer.lend()));
+            chunk.or(empty).map(|(start, bytes)| (path.clone(), start as i64, bytes))
+        })
     });
     Ok(TableIterator::new(rows))
 }
@@ -103,6 +112,9 @@ fn export_model(model: &str, server_dir: &str) -> PgResult<Exported> {
     Ok(TableIterator::new(rows))
 }
 
+/// Bytes written at a time.
+const WRITE_BYTES: usize = 1 << 20;
+
 /// Writes a stored file and puts it under its final name once its hash is right.
 fn write_file(stored: &StoredFile, mut new: NewFile) -> PgResult<()> {
     let mut reader = stored.reader();
@@ -110,7 +122,7 @@ fn write_file(stored: &StoredFile, mut new: NewFile) -> PgResult<()> {
     let mut window = Vec::new();
     loop {
         interrupt::check();
-        reader.next_window(&mut window, CHUNK_BYTES).map_err(|_| damaged_file(stored))?;
+        reader.next_window(&mut window, WRITE_BYTES).map_err(|_| damaged_file(stored))?;
         if window.is_empty() {
             break;
         }

@@ -88,7 +88,7 @@ impl FileReader {
 
     /// Fills `buffer` with the next bytes, at most `most`; nothing at the end of the file.
     pub fn next_window(&mut self, buffer: &mut Vec<u8>, most: usize) -> Result<(), FileDamage> {
-        let count = (self.size_bytes - self.position).min(most as u64) as usize;
+        let count = self.window_bytes(most);
         buffer.resize(count, 0);
         if count > 0 {
             self.read(buffer)?;
@@ -96,7 +96,13 @@ impl FileReader {
         Ok(())
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> Result<(), FileDamage> {
+    /// Returns how many bytes a window of at most `most` has: fewer at the end of the file, 0 behind it.
+    pub fn window_bytes(&self, most: usize) -> usize {
+        (self.size_bytes - self.position).min(most as u64) as usize
+    }
+
+    /// Fills `buffer` with the next bytes, of which there are enough.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<(), FileDamage> {
         let (start, end) = (self.position, self.position + buffer.len() as u64);
         let atoms = AtomReader::open();
         let mut result = Ok(());

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -139,7 +140,7 @@ const STEP_TIME: Duration = Duration::from_millis(500);
 ///
 /// One batch a transaction: atoms of several batches would be inserted out of hash order, and two imports could deadlock.
 fn scan(import_id: i64, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
-    const IMPORT: &str = "SELECT atoms.import_bytes($1, $2, $3, $4, $5, $6)";
+    const IMPORT: &CStr = c"SELECT atoms.import_bytes($1, $2, $3, $4, $5, $6)";
     let strategy = strategy_of(import_id)?;
     let start = resume_at(file, strategy);
     let mut cutter = Cutter::starting_at(spans_of(import_id, file, source)?, strategy, start);
@@ -163,7 +164,7 @@ fn scan(import_id: i64, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> 
         lengths.into(),
         modalities.into(),
     ];
-    spi::run(IMPORT, &args);
+    spi::run_with_large_arguments(IMPORT, &args);
     BUFFER.set(buffer);
     Ok(())
 }
@@ -238,14 +239,14 @@ fn send(import_id: i64, missing: &[MissingPart], source: &dyn ReadAt, file: &Imp
         read(source, file, part.part_offset, values.element(index))?;
     }
     let hashes: Vec<ContentHash> = batch.iter().map(|part| part.content_hash).collect();
-    const SEND: &str = "SELECT atoms.send_atoms($1, $2::atoms.content_hash[], $3)";
-    spi::run(SEND, &[import_id.into(), hash_array(&hashes).into(), values.argument()]);
+    const SEND: &CStr = c"SELECT atoms.send_atoms($1, $2::atoms.content_hash[], $3)";
+    spi::run_with_large_arguments(SEND, &[import_id.into(), hash_array(&hashes).into(), values.argument()]);
     Ok(())
 }
 
 /// Sends pieces of one large atom.
 fn send_pieces(import_id: i64, part: &MissingPart, source: &dyn ReadAt, file: &ImportFile) -> PgResult<()> {
-    const SEND: &str = "SELECT atoms.send_atom_part($1, $2::atoms.content_hash, $3, $4)";
+    const SEND: &CStr = c"SELECT atoms.send_atom_part($1, $2::atoms.content_hash, $3, $4)";
     let begun = Instant::now();
     let mut buffer = ByteaBuffer::EMPTY;
     let mut position = part.received_bytes;
@@ -254,11 +255,9 @@ fn send_pieces(import_id: i64, part: &MissingPart, source: &dyn ReadAt, file: &I
         let count = (part.size_bytes - position).min(PIECE_BYTES as u64);
         read(source, file, part.part_offset + position, buffer.resize(count as usize))?;
         let hash = part.content_hash.as_bytes().to_vec();
-        let received =
-            spi::rows(SEND, &[import_id.into(), hash.into(), (position as i64).into(), buffer.argument()], |row| {
-                row.get::<i64>(1)
-            });
-        position = received[0] as u64;
+        let args = [import_id.into(), hash.into(), (position as i64).into(), buffer.argument()];
+        spi::run_with_large_arguments(SEND, &args);
+        position += count;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! SQL from inside: short forms over pgrx's SPI.  Every statement names its schema; callers pass values, never text to splice.
 
+use std::ffi::CStr;
+
 use pgrx::datum::{DatumWithOid, FromDatum, IntoDatum};
 use pgrx::pg_sys;
 use pgrx::spi::{Spi, SpiHeapTupleData};
@@ -16,6 +18,31 @@ pub fn rows<R>(sql: &str, args: &[DatumWithOid<'_>], read: impl FnMut(Row<'_>) -
     refuse_where_read_only();
     Spi::connect_mut(|client| client.update(sql, None, args).map(|table| collect(table, read)))
         .unwrap_or_else(|error| internal(sql, &error))
+}
+
+/// Runs a statement whose arguments are large.
+///
+/// The usual way plans with the arguments as constants, and the planner copies constants: 64 MiB each time it looks at one.
+/// A generic plan leaves them where they are.
+pub fn run_with_large_arguments(sql: &CStr, args: &[DatumWithOid<'_>]) {
+    refuse_where_read_only();
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(DatumWithOid::oid).collect();
+    let mut values: Vec<pg_sys::Datum> = args
+        .iter()
+        .map(|argument| argument.datum().map_or(pg_sys::Datum::null(), |datum| datum.sans_lifetime()))
+        .collect();
+    let status = Spi::connect_mut(|_| {
+        // SAFETY: connected to SPI, as the closure runs; text, types and values are valid for the calls, and none is NULL, so
+        // no array of NULL marks is needed.
+        unsafe {
+            let generic = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
+            let plan = pg_sys::SPI_prepare_cursor(sql.as_ptr(), types.len() as i32, types.as_mut_ptr(), generic);
+            pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), std::ptr::null(), false, 0)
+        }
+    });
+    if let Err(error) = Spi::check_status(status) {
+        internal(&sql.to_string_lossy(), &error);
+    }
 }
 
 /// Runs a statement that only reads, under the snapshot of the query around it.

@@ -1,7 +1,11 @@
 //! bytea and bytea[] values built in place: bytes are read from a file straight into the value that SQL gets.
 
-use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys;
+use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::datum::{Datum, DatumWithOid};
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::{IntoDatum, pg_sys};
 
 const LENGTH_WORD: usize = 4;
 
@@ -46,6 +50,45 @@ impl ByteaBuffer {
         // SAFETY: the buffer holds a bytea: `resize` wrote its length word, and the payload follows.
         unsafe { DatumWithOid::new(pg_sys::Datum::from(self.words.as_ptr()), pg_sys::BYTEAOID) }
     }
+}
+
+/// The value of a [`ByteaBuffer`], lent to a query for one row.
+///
+/// A set-returning function that lends the same buffer for each row copies nothing and touches no fresh memory: whoever
+/// keeps a row copies it before asking for the next.
+pub struct LentBytea(pg_sys::Datum);
+
+impl ByteaBuffer {
+    /// Lends the value; the buffer must stay where it is, unchanged, until the next row is asked for.
+    pub fn lend(&self) -> LentBytea {
+        LentBytea(pg_sys::Datum::from(self.words.as_ptr()))
+    }
+}
+
+impl IntoDatum for LentBytea {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.0)
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::BYTEAOID
+    }
+}
+
+// SAFETY: the datum is a bytea, as `lend` says.
+unsafe impl BoxRet for LentBytea {
+    unsafe fn box_into<'fcx>(self, call: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        // SAFETY: the buffer lives in the iterator that the call keeps until its last row.
+        unsafe { call.return_raw_datum(self.0) }
+    }
+}
+
+// SAFETY: names the SQL type that the datum has.
+unsafe impl SqlTranslatable for LentBytea {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(LentBytea);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("bytea"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("bytea")));
 }
 
 /// A bytea[] of elements of known lengths.

@@ -13,6 +13,8 @@ use super::varlena::length_word;
 /// Rows per multi-insert: 64 KiB stay in the processor's cache (more was slower).
 const ROWS_PER_INSERT: usize = 8;
 const COLUMNS: usize = 5;
+/// Multi-inserts between two nudges of the WAL writer: 1 MiB, what it flushes at a time.
+const INSERTS_PER_NUDGE: u32 = 16;
 /// A row that fills its page.
 const FULL_TUPLE_BYTES: usize = 8160;
 
@@ -29,6 +31,7 @@ pub struct SegmentWriter {
     /// Length word and payload of the row at hand.
     datum: Vec<u8>,
     options: i32,
+    inserts: u32,
 }
 
 impl SegmentWriter {
@@ -49,7 +52,7 @@ impl SegmentWriter {
         });
         let options = if no_free_page { pg_sys::HEAP_INSERT_SKIP_FSM as i32 } else { 0 };
         let datum = Vec::with_capacity(4 + SEGMENT_BYTES_MAX);
-        Self { table, index, index_info, state, slots, filled: 0, tails: Vec::new(), datum, options }
+        Self { table, index, index_info, state, slots, filled: 0, tails: Vec::new(), datum, options, inserts: 0 }
     }
 
     /// Writes bytes of an atom that begin at `raw_offset`.
@@ -116,6 +119,10 @@ impl SegmentWriter {
                 self.state,
             );
         }
+        self.inserts += 1;
+        if self.inserts.is_multiple_of(INSERTS_PER_NUDGE) {
+            nudge_wal_writer();
+        }
         for slot in self.slots.into_iter().take(self.filled) {
             self.index_slot(slot);
             // SAFETY: the slot is valid and holds a tuple of its own.
@@ -148,4 +155,13 @@ impl SegmentWriter {
             );
         }
     }
+}
+
+/// Has the WAL writer write and flush, beside us, what we have logged.
+///
+/// The bulk-insert state reuses a ring of 16 MiB of buffers, and a dirty one is reused only once its WAL is on disk.  Without this
+/// the backend waits for that itself: a third of an import's time.
+fn nudge_wal_writer() {
+    // SAFETY: XactLastRecEnd is this backend's own; telling the WAL writer of a position that is written has no other precondition.
+    unsafe { pg_sys::XLogSetAsyncXactLSN(pg_sys::XactLastRecEnd) }
 }

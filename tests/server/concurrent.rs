@@ -11,12 +11,12 @@ use atom::ContentHash;
 use fixtures::safetensors::TensorSpec;
 use pg_test::{Cluster, Result};
 
-use crate::support::Database;
 use crate::support::import::{TENSOR, hashes_of, model_chunks, stored_hashes};
 use crate::support::models::{Hashes, files_below, noise};
 use crate::support::oracle::{assert_sound, stored, value};
 use crate::support::turn::Turn;
 use crate::support::upload::{Part, Upload};
+use crate::support::{Database, refused, wait_until};
 
 /// Most bytes of a batch.
 const BATCH: usize = 64 << 20;
@@ -288,4 +288,77 @@ fn the_same_model_by_server_and_program_at_once_is_one_payload() -> Result<()> {
     }
     assert_eq!(stored(&mut client)?.bytes, 30 << 20);
     assert_sound(&mut client)
+}
+
+/// Statements that reference the atom that nothing references; `{parent}` and `{orphan}` are ids.
+const REFERENCING: [&str; 3] = [
+    "SELECT atoms.announce_parts(atoms.begin_import('m', '{f}', '{6}'), 0, 0, 0, '{6}', ARRAY[atoms.hash_bytes('orphan')], '{file}')::bigint",
+    "SELECT atoms.upsert_atom('orphan', 'text')",
+    "SELECT atoms.insert_atom_relation({parent}, {orphan}, 'HAS')::bigint",
+];
+
+/// Stores an atom that nothing references; returns the statement with its ids, and its id.
+fn with_orphan(db: &Database, statement: &str) -> Result<(String, i64)> {
+    let mut client = db.client()?;
+    let parent: i64 = value(&mut client, "SELECT atoms.upsert_atom('parent', 'text')")?;
+    let orphan: i64 = value(&mut client, "SELECT atoms.upsert_atom('orphan', 'text')")?;
+    client.execute("SELECT atoms.release_atom($1)", &[&orphan])?;
+    let statement = statement.replace("{parent}", &parent.to_string()).replace("{orphan}", &orphan.to_string());
+    Ok((statement, orphan))
+}
+
+#[test]
+fn the_collector_passes_over_what_is_being_referenced() -> Result<()> {
+    for statement in REFERENCING {
+        let db = Database::shared()?;
+        let (statement, orphan) = with_orphan(&db, statement)?;
+        let (mut one, mut collector) = (db.client()?, db.client()?);
+        let mut open = one.transaction()?;
+        open.query(&statement, &[])?;
+        collector.batch_execute("SET lock_timeout = '5s'")?;
+        let collected: i64 = value(&mut collector, "SELECT atoms FROM atoms.vacuum_atoms('0')")?;
+        assert_eq!(collected, 0, "{statement}");
+        open.commit()?;
+        let bytes = collector.query_one("SELECT atoms.atom_value($1::bigint)", &[&orphan])?;
+        assert_eq!(bytes.get::<_, &[u8]>(0), b"orphan", "{statement}");
+    }
+    Ok(())
+}
+
+/// Whoever references an atom that the collector is about to delete waits for it, and then has no atom, or a new one.
+#[test]
+fn what_the_collector_takes_counts_as_missing() -> Result<()> {
+    for (statement, collected) in REFERENCING.into_iter().flat_map(|statement| [(statement, true), (statement, false)])
+    {
+        let db = Database::shared()?;
+        let (statement, orphan) = with_orphan(&db, statement)?;
+        let (mut one, mut other) = (db.client()?, db.client()?);
+        let mut open = one.transaction()?;
+        open.query("SELECT atoms.vacuum_atoms('0')", &[])?;
+        let text = statement.clone();
+        let referencing = thread::spawn(move || -> Result<Option<i64>, postgres::Error> {
+            let rows = repeat(|| other.query(&text, &[]))?;
+            Ok(rows.first().map(|row| row.get(0)))
+        });
+        let waiting = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        let mut watcher = db.client()?;
+        wait_until("it waits for the collector", || value(&mut watcher, waiting))?;
+        if collected {
+            open.commit()?
+        } else {
+            open.rollback()?
+        }
+        let ended = referencing.join().expect("no panic");
+        println!("{statement}, collected: {collected}: {ended:?}");
+        match (statement.contains("announce"), statement.contains("upsert"), collected) {
+            (true, _, true) => assert_eq!(ended?, Some(0), "part 0 is missing"),
+            (true, _, false) => assert_eq!(ended?, None, "nothing is missing"),
+            (_, true, true) => assert_ne!(ended?, Some(orphan), "it is stored anew"),
+            (_, true, false) => assert_eq!(ended?, Some(orphan)),
+            (_, _, true) => drop(refused(ended, "42704")),
+            (_, _, false) => assert_eq!(ended?, Some(0), "the first child"),
+        }
+        assert_sound(&mut watcher)?;
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use postgres::{Client, SimpleQueryMessage};
 use super::import::{TENSOR, import_bytes};
 
 /// Routine and call; the calls ask about the models of [`prepare`].
-pub const READ_CALLS: [(&str, &str); 50] = [
+pub const READ_CALLS: [(&str, &str); 51] = [
     ("access_rules", "SELECT * FROM atoms.access_rules()"),
     ("atom_hash", "SELECT atoms.atom_hash(atom_id) FROM atoms.atom"),
     ("atom_problem", "SELECT atoms.atom_problem(atom_id) FROM atoms.atom"),
@@ -38,6 +38,7 @@ pub const READ_CALLS: [(&str, &str); 50] = [
     ("file_id", "SELECT atoms.file_id('one', 'model.safetensors')"),
     ("find_tensor", "SELECT atoms.find_tensor('one', 'a')"),
     ("hash_bytes", "SELECT atoms.hash_bytes('x')"),
+    ("import_grace", "SELECT atoms.import_grace()"),
     ("import_is_active", "SELECT atoms.import_is_active(1)"),
     ("is_referenced", "SELECT atoms.is_referenced(atom_id) FROM atoms.atom"),
     ("list_imports", "SELECT * FROM atoms.list_imports()"),

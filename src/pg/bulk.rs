@@ -108,6 +108,13 @@ impl SegmentWriter {
             return;
         }
         super::interrupt::check();
+        let extends = self.options != 0;
+        if extends {
+            // Each row needs a new page; taking the lock once for all of them lets two importers alternate in batches, and
+            // not fall asleep and wake for every page.  The server's own takings inside only count up.
+            // SAFETY: the table is open, and no other heavyweight lock is taken until the lock is released below.
+            unsafe { pg_sys::LockRelationForExtension(self.table.as_ptr(), pg_sys::ExclusiveLock as pg_sys::LOCKMODE) }
+        }
         // SAFETY: the first `filled` slots hold tuples of this table, which is locked for inserting.
         unsafe {
             pg_sys::heap_multi_insert(
@@ -118,6 +125,12 @@ impl SegmentWriter {
                 self.options,
                 self.state,
             );
+        }
+        if extends {
+            // SAFETY: taken above; an error in between has the transaction's abort release it.
+            unsafe {
+                pg_sys::UnlockRelationForExtension(self.table.as_ptr(), pg_sys::ExclusiveLock as pg_sys::LOCKMODE)
+            }
         }
         self.inserts += 1;
         if self.inserts.is_multiple_of(INSERTS_PER_NUDGE) {

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use pg_test::{Cluster, Result};
 use postgres::Client;
 
-use crate::support::import::TENSOR;
-use crate::support::models::{Hashes, files_below, noise};
+use crate::support::import::{STRATEGIES, TENSOR, import_bytes};
+use crate::support::models::{Hashes, files_below, noise, unequal_pages};
 use crate::support::oracle::{assert_sound, stored, value};
 use crate::support::turn::Turn;
-use crate::support::{Database, refused};
+use crate::support::{Database, refused, wait_until};
 
 /// The promise.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
@@ -27,18 +27,9 @@ fn quiet_cluster() -> Result<(Turn, Database)> {
     Ok((turn, Database::in_own_cluster(Cluster::builder().setting("max_wal_size = 8GB"))?))
 }
 
-/// Writes a file without equal pages; making so much noise would take longer than the test.
-fn write_large(path: &Path) {
-    let mut bytes = noise(1, 1 << 20).repeat(MODEL_BYTES >> 20);
-    for (number, page) in bytes.chunks_mut(4096).enumerate() {
-        page[..8].copy_from_slice(&number.to_le_bytes());
-    }
-    std::fs::write(path, bytes).expect("writable");
-}
-
 fn lend_large(db: &Database) -> PathBuf {
     let dir = db.make_dir("model");
-    write_large(&dir.join("large.bin"));
+    std::fs::write(dir.join("large.bin"), unequal_pages(1, MODEL_BYTES)).expect("writable");
     dir
 }
 
@@ -51,8 +42,14 @@ fn cancel_at(db: &Database, statement: &str, moment: Duration) -> Result<()> {
     thread::scope(|scope| {
         let running = scope.spawn(move || {
             let ended = client.simple_query(statement).map(drop);
+            // The error comes before the transaction is rolled back; the next answer comes after.
+            client.simple_query("").expect("the session goes on");
             (ended, Instant::now(), client)
         });
+        let active = format!(
+            "SELECT state = 'active' AND query NOT LIKE '%pg_backend_pid%' FROM pg_stat_activity WHERE pid = {pid}"
+        );
+        wait_until("the statement runs", || value(&mut canceller, &active)).expect("the server runs");
         thread::sleep(moment);
         let cancelled = Instant::now();
         canceller.query("SELECT pg_cancel_backend($1)", &[&pid]).expect("the server runs");
@@ -183,7 +180,7 @@ fn collection() -> Result<()> {
     let (_turn, db) = quiet_cluster()?;
     let mut client = db.client()?;
     let bytes = noise(1, 100 << 20);
-    crate::support::import::import_bytes(&mut client, "m", "f", &bytes, crate::support::import::STRATEGIES[2])?;
+    import_bytes(&mut client, "m", "f", &bytes, STRATEGIES[2])?;
     client.batch_execute("SELECT atoms.drop_model('m')")?;
     let all = stored(&mut client)?.atoms;
     for moment in [MOMENTS[0], MOMENTS[0] * 2] {
@@ -197,11 +194,18 @@ fn collection() -> Result<()> {
     Ok(())
 }
 
-fn start_program(db: &Database, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Child {
+/// Starts the program and waits until it has a session.
+fn start_program(db: &Database, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Result<Child> {
     let mut command = db.atoms_command();
     command.args(args.iter().map(|arg| arg.as_ref())).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().expect("ATOMS_BIN is a program")
+    let program = command.spawn().expect("ATOMS_BIN is a program");
+    let (mut client, here) = (db.client()?, format!("SELECT count(*) > 0 {OTHER_SESSIONS}"));
+    wait_until("the program is connected", || value(&mut client, &here))?;
+    Ok(program)
 }
+
+/// Sessions of this database other than the one that asks.
+const OTHER_SESSIONS: &str = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
 
 /// Sends Ctrl-C's signal and asserts that the program ends in time, with the exit code for it.
 fn interrupt(mut program: Child) -> String {
@@ -221,9 +225,9 @@ fn interrupt(mut program: Child) -> String {
 /// Waits until the program's sessions are gone; a second is as much as they have, too.
 fn assert_sessions_end(db: &Database) -> Result<()> {
     let mut client = db.client()?;
-    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let others = format!("SELECT count(*) {OTHER_SESSIONS}");
     let begun = Instant::now();
-    while value::<i64>(&mut client, others)? > 0 {
+    while value::<i64>(&mut client, &others)? > 0 {
         assert!(begun.elapsed() < ENDS_WITHIN, "sessions of the program go on");
     }
     drop(client);
@@ -236,7 +240,7 @@ fn ctrl_c_in_an_import_by_the_program() -> Result<()> {
     let dir = lend_large(&db);
     let mut before = BTreeSet::new();
     for moment in MOMENTS {
-        let program = start_program(&db, &[&"import", &dir, &"--name", &"m"]);
+        let program = start_program(&db, &[&"import", &dir, &"--name", &"m"])?;
         thread::sleep(moment);
         let said = interrupt(program);
         assert!(said.contains("Run the same command again"), "{said}");
@@ -264,7 +268,7 @@ fn ctrl_c_in_an_export_by_the_program() -> Result<()> {
     db.import("m", &dir)?;
     let out = tempfile::tempdir().expect("/tmp is writable");
     for moment in [MOMENTS[0], MOMENTS[1]] {
-        let program = start_program(&db, &[&"export", &"m", &out.path()]);
+        let program = start_program(&db, &[&"export", &"m", &out.path()])?;
         thread::sleep(moment);
         interrupt(program);
         assert_eq!(names_in(out.path()), Vec::<String>::new());
@@ -273,5 +277,28 @@ fn ctrl_c_in_an_export_by_the_program() -> Result<()> {
     db.atoms(&[&"export", &"m", &out.path()]);
     let whole: Hashes = files_below(out.path());
     assert_eq!(whole, files_below(&dir));
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_in_verification_and_collection_by_the_program() -> Result<()> {
+    let (_turn, db) = quiet_cluster()?;
+    let dir = lend_large(&db);
+    db.import("m", &dir)?;
+    for args in [["verify"].as_slice(), &["verify", "m"]] {
+        let args: Vec<&dyn AsRef<std::ffi::OsStr>> = args.iter().map(|arg| arg as _).collect();
+        let program = start_program(&db, &args)?;
+        thread::sleep(MOMENTS[0]);
+        interrupt(program);
+        assert_sessions_end(&db)?;
+    }
+    db.import_with("chunks", &dir, STRATEGIES[1])?;
+    db.atoms(&[&"rm", &"chunks"]);
+    let program = start_program(&db, &[&"gc", &"--grace", &"0"])?;
+    thread::sleep(MOMENTS[0] / 2);
+    interrupt(program);
+    assert_sessions_end(&db)?;
+    assert_sound(&mut db.client()?)?;
+    assert_eq!(db.export_by_cli("m"), files_below(&dir));
     Ok(())
 }

@@ -12,7 +12,7 @@ use fixtures::safetensors::TensorSpec;
 use pg_test::{Cluster, Result};
 
 use crate::support::import::{TENSOR, hashes_of, model_chunks, stored_hashes};
-use crate::support::models::{Hashes, files_below, noise};
+use crate::support::models::{Hashes, files_below, noise, unequal_pages};
 use crate::support::oracle::{assert_sound, stored, value};
 use crate::support::turn::Turn;
 use crate::support::upload::{Part, Upload};
@@ -21,7 +21,7 @@ use crate::support::{Database, refused, wait_until};
 /// Most bytes of a batch.
 const BATCH: usize = 64 << 20;
 /// Tensors that models are made of, and their size.
-const POOL: u64 = 40;
+const POOL: u64 = 24;
 const TENSOR_BYTES: u64 = 4 << 20;
 const CLIENTS: u64 = 8;
 const ROUNDS: u64 = 2;
@@ -34,26 +34,28 @@ struct Model {
 }
 
 impl Model {
+    /// A tensor of its own that nearly fills a batch if the client speaks the protocol itself, then shared ones.
     fn new(client: u64, round: u64) -> Model {
         let turn = client * ROUNDS + round;
-        // Steps of 7 through 40 visit 24 different tensors, each model from another place.
-        let mut specs: Vec<TensorSpec> = (0..24)
-            .map(|step| TensorSpec::new(1, &format!("t{}", (turn * 5 + step * 7) % POOL), "U8", &[TENSOR_BYTES]))
-            .collect();
-        specs.push(TensorSpec::new(2, &format!("own {turn}"), "U8", &[5000]));
+        let own_bytes = if speaks_protocol(client) { 60 << 20 } else { 5000 };
+        // Steps of 7 through 24 visit 16 different tensors, each model from another place.
+        let shared = (0..16).map(|step| (turn * 5 + step * 7) % POOL);
+        let mut specs = vec![TensorSpec::new(100 + turn, "own", "U8", &[own_bytes])];
+        specs.extend(shared.map(|number| TensorSpec::new(number, &format!("shared {number}"), "U8", &[TENSOR_BYTES])));
         let header = fixtures::safetensors::header(&specs, &[]);
-        let mut parts = vec![fixtures::safetensors::file(header, b"")];
-        for spec in &specs {
-            let mut payload = vec![0; spec.bytes() as usize];
-            fixtures::noise::Noise::new(spec.seed, &spec.name).fill(&mut payload);
-            parts.push(payload);
-        }
+        let payload = specs.iter().map(|spec| unequal_pages(spec.seed, spec.bytes() as usize));
+        let parts = std::iter::once(fixtures::safetensors::file(header, b"")).chain(payload).collect();
         Model { name: format!("model {client} {round}"), parts }
     }
 
     fn hashes(&self) -> Hashes {
         Hashes::from([("model.safetensors".to_owned(), ContentHash::of(&self.parts.concat()))])
     }
+}
+
+/// Every second pair of clients speaks the protocol itself; the others are the program and the server.
+fn speaks_protocol(client: u64) -> bool {
+    client % 4 < 2
 }
 
 /// What a client of ours measured: full batches, and how long each took.
@@ -133,7 +135,7 @@ fn run_client(db: &Database, number: u64, models: &[Model], dir: &Path) -> Resul
     for model in models {
         let folder = dir.join(&model.name);
         match number % 4 {
-            0 | 1 => batches.extend(import_by_protocol(db, model)?),
+            _ if speaks_protocol(number) => batches.extend(import_by_protocol(db, model)?),
             2 => drop(db.import_by_cli(&model.name, &folder, TENSOR)),
             _ => db.import(&model.name, &folder)?,
         }

@@ -19,6 +19,7 @@ mod crash;
 mod damage;
 mod hostile;
 mod memory;
+mod program;
 mod protocol;
 mod readers_agree;
 mod roundtrip;

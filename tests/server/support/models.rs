@@ -81,6 +81,16 @@ pub fn noise(seed: u64, count: usize) -> Vec<u8> {
     bytes
 }
 
+/// Returns many bytes quickly: noise of one MiB again and again, each 4 KiB of it different.
+pub fn unequal_pages(seed: u64, count: usize) -> Vec<u8> {
+    let mut bytes = noise(seed, 1 << 20).repeat(count.div_ceil(1 << 20));
+    bytes.truncate(count);
+    for (number, page) in bytes.chunks_exact_mut(4096).enumerate() {
+        page[..8].copy_from_slice(&number.to_le_bytes());
+    }
+    bytes
+}
+
 /// Returns files at the edges of what there is: empty, one byte, around the sizes where storage changes, odd names.
 pub fn edges() -> BTreeMap<String, Vec<u8>> {
     let mut files: BTreeMap<String, Vec<u8>> = [

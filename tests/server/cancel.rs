@@ -196,11 +196,11 @@ fn collection() -> Result<()> {
 
 /// Starts the program and waits until it has a session.
 fn start_program(db: &Database, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Result<Child> {
+    let (mut client, here) = (db.client()?, format!("SELECT count(*) > 0 {OTHER_SESSIONS}"));
     let mut command = db.atoms_command();
     command.args(args.iter().map(|arg| arg.as_ref())).stdout(Stdio::null()).stderr(Stdio::piped());
     let program = command.spawn().expect("ATOMS_BIN is a program");
-    let (mut client, here) = (db.client()?, format!("SELECT count(*) > 0 {OTHER_SESSIONS}"));
-    wait_until("the program is connected", || value(&mut client, &here))?;
+    wait_until("the program is connected", || value(&mut client, &here)).expect("the server runs");
     Ok(program)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fixtures::safetensors::{TensorSpec, write_large};
 use pg_test::{Cluster, Result};
 
+use crate::support::models::unequal_pages;
 use crate::support::oracle::{stored, value};
 use crate::support::turn::Turn;
 use crate::support::{Database, refused};
@@ -103,5 +104,46 @@ fn values_above_a_gigabyte_are_refused(db: &Database) -> Result<()> {
     assert_eq!(row.get::<_, &[u8]>(0).len(), 10);
     // Views list such atoms as long as their bytes are not asked for.
     client.query("SELECT atom_id, size_bytes, reference_count FROM atoms.atom_detail", &[])?;
+    Ok(())
+}
+
+/// Runs a statement in a session of its own and returns the most anonymous memory that its backend had.
+fn peak_of(db: &Database, statement: &str) -> Result<u64> {
+    let mut client = db.client()?;
+    let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+    thread::scope(|scope| {
+        let running = scope.spawn(move || client.batch_execute(statement));
+        let mut peak = 0;
+        while !running.is_finished() {
+            peak = peak.max(anonymous_bytes(pid as u32).unwrap_or_default());
+            thread::sleep(Duration::from_millis(5));
+        }
+        running.join().expect("no panic")?;
+        Ok(peak)
+    })
+}
+
+/// What the server does by itself takes a few batches of memory, however large file and atom are.
+#[test]
+fn the_server_takes_no_more_for_a_large_atom() -> Result<()> {
+    let _turn = Turn::alone();
+    let db = Database::in_own_cluster(Cluster::builder())?;
+    let path = db.file("large");
+    std::fs::write(&path, unequal_pages(1, 600 << 20)).expect("there is room");
+    let path = path.display();
+    for statement in [
+        format!("CALL atoms.import_model('m', '{path}')"),
+        format!("CALL atoms.import_model('again', '{path}')"),
+        format!("CALL atoms.import_model('chunks', '{path}', 'chunk')"),
+        format!("CALL atoms.import_model('cdc', '{path}', 'cdc')"),
+        format!("SELECT atoms.export_file('m', 'large', '{path}.out')"),
+        "SELECT count(*) FROM (SELECT atoms.export_file_chunks('cdc', 'large')) chunks".to_owned(),
+        "SELECT * FROM atoms.verify_atoms()".to_owned(),
+        "SELECT * FROM atoms.verify_model('chunks')".to_owned(),
+    ] {
+        let peak = peak_of(&db, &statement)?;
+        println!("{peak} bytes for {statement}");
+        assert!(peak > 0 && peak < ANONYMOUS_BYTES_MAX, "{peak} bytes for {statement}");
+    }
     Ok(())
 }

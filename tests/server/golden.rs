@@ -27,8 +27,13 @@ fn the_store_of_0_1_0_is_read() -> Result<()> {
     db.cluster().create_database(&copy)?;
     let dump = File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/store-0.1.0.dump"))
         .expect("the dump is part of the repository");
-    let restore =
-        db.cluster().command("pg_restore", &copy).args(["-d", &copy]).stdin(dump).output().expect("pg_restore is there");
+    let restore = db
+        .cluster()
+        .command("pg_restore", &copy)
+        .args(["-d", &copy])
+        .stdin(dump)
+        .output()
+        .expect("pg_restore is there");
     assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
 
     let mut client = db.cluster().connect(&copy)?;

@@ -17,6 +17,7 @@ mod concurrent;
 mod content_hash;
 mod crash;
 mod damage;
+mod golden;
 mod hostile;
 mod memory;
 mod program;

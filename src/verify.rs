@@ -1,6 +1,5 @@
 //! Is what is stored still what was stored?
 
-use ::atom::ContentHash;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use store::RunningHash;
@@ -31,33 +30,11 @@ pub fn problem(reader: &AtomReader, row: &AtomRow) -> Option<String> {
         position += count;
         result
     };
-    match hash_windows(row.size_bytes, read) {
+    match worker::hash_windows(RunningHash::new(), read).map(RunningHash::finish) {
         Err(damage) => Some(damage.0),
         Ok(hash) if hash != row.content_hash => Some(format!("its bytes have the hash {hash}")),
         Ok(_) => None,
     }
-}
-
-/// Hashes `bytes` bytes that `read` brings window by window; a thread hashes one window while the next is read.
-pub fn hash_windows<E>(bytes: u64, mut read: impl FnMut(&mut Vec<u8>) -> Result<(), E>) -> Result<ContentHash, E> {
-    let mut hash = RunningHash::new();
-    let (mut full, mut next) = (Vec::new(), Vec::new());
-    if bytes > 0 {
-        read(&mut full)?;
-    }
-    while !full.is_empty() {
-        crate::pg::interrupt::check();
-        let more = hash.bytes() + (full.len() as u64) < bytes;
-        if more {
-            let ((), result) = worker::beside(|| hash.update(&full), || read(&mut next));
-            result?;
-        } else {
-            hash.update(&full);
-            next.clear();
-        }
-        std::mem::swap(&mut full, &mut next);
-    }
-    Ok(hash.finish())
 }
 
 /// A row per problem of a model's files.
@@ -82,8 +59,8 @@ fn verify_model(model: Option<&str>, file: default!(Option<&str>, "NULL")) -> Pg
 /// Re-hashes a file, and where it differs each of its atoms.
 pub fn file_problems(stored: &StoredFile) -> Vec<(Option<AtomRow>, String)> {
     let mut reader = stored.reader();
-    let hash = hash_windows(stored.size_bytes, |buffer| reader.next_window(buffer, WINDOW_BYTES));
-    match hash {
+    let hash = worker::hash_windows(RunningHash::new(), |buffer| reader.next_window(buffer, WINDOW_BYTES));
+    match hash.map(RunningHash::finish) {
         Ok(hash) if hash == stored.content_hash => Vec::new(),
         Ok(hash) => {
             let damaged = damaged_atoms(stored);

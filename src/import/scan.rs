@@ -11,7 +11,7 @@ use super::{claim, missing_among, reference};
 use crate::atom::{NewAtom, damaged, hash_array, hash_of, no_nulls, store_hashed};
 use crate::pg::error::{PgResult, code, fault};
 use crate::pg::segment::AtomReader;
-use crate::pg::{interrupt, snapshot, spi, worker};
+use crate::pg::{snapshot, spi, worker};
 
 /// How far the hashing of a file is.
 struct Progress {
@@ -259,28 +259,19 @@ fn hash_import_file(import_id: i64, file_no: i32) -> PgResult<bool> {
 fn hash_part(progress: &mut Progress, atom_id: i64, offset: i64, length: i64, begun: Instant) -> PgResult<()> {
     let reader = AtomReader::open();
     let row = crate::atom::find(&reader, atom_id)?;
-    let read = |position: i64, buffer: &mut Vec<u8>| {
-        let left = (offset + length - position).clamp(0, WINDOW_BYTES as i64);
-        buffer.resize(left as usize, 0);
-        reader.read(&row, (position - offset) as u64, buffer).map_err(|damage| damaged(&row, &damage))
+    let start = progress.hashed_bytes;
+    let mut position = start;
+    let read = |buffer: &mut Vec<u8>| {
+        // At least one window, so that every call gets on.
+        let goes_on = position == start || begun.elapsed() < STEP_TIME;
+        let count = if goes_on { (offset + length - position).clamp(0, WINDOW_BYTES as i64) } else { 0 };
+        buffer.resize(count as usize, 0);
+        let result = reader.read(&row, (position - offset) as u64, buffer).map_err(|damage| damaged(&row, &damage));
+        position += count;
+        result
     };
-    let (mut full, mut next) = (Vec::new(), Vec::new());
-    read(progress.hashed_bytes, &mut full)?;
-    while !full.is_empty() {
-        interrupt::check();
-        let after = progress.hashed_bytes + full.len() as i64;
-        let Progress { file_hash, .. } = progress;
-        let go_on = begun.elapsed() < STEP_TIME && after < offset + length;
-        if go_on {
-            let ((), result) = worker::beside(|| file_hash.update(&full), || read(after, &mut next));
-            result?;
-        } else {
-            file_hash.update(&full);
-            next.clear();
-        }
-        progress.hashed_bytes = after;
-        std::mem::swap(&mut full, &mut next);
-    }
+    progress.file_hash = worker::hash_windows(progress.file_hash.clone(), read)?;
+    progress.hashed_bytes = progress.file_hash.bytes() as i64;
     Ok(())
 }
 

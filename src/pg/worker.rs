@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
+use store::RunningHash;
 
 /// Made when first needed, never in the postmaster: threads do not survive fork.
 static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
@@ -46,6 +47,22 @@ pub fn beside<A: Send, B>(aside: impl FnOnce() -> A + Send, here: impl FnOnce() 
         here()
     });
     (result.expect("the scope ends after the thread has stored its result"), b)
+}
+
+/// Goes on with a hash over the windows that `read` brings, to the first empty one; a thread hashes one while the next is read.
+pub fn hash_windows<E>(
+    mut hash: RunningHash,
+    mut read: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<RunningHash, E> {
+    let (mut full, mut next) = (Vec::new(), Vec::new());
+    read(&mut full)?;
+    while !full.is_empty() {
+        super::interrupt::check();
+        let ((), result) = beside(|| hash.update(&full), || read(&mut next));
+        result?;
+        std::mem::swap(&mut full, &mut next);
+    }
+    Ok(hash)
 }
 
 /// A thread inherits its maker's signal mask.

@@ -17,7 +17,7 @@ fn model_metadata(model: Option<&str>, file: default!(Option<&str>, "NULL")) -> 
     for stored in StoredFile::of_model(model, file)? {
         if let Reading::Structured(structure) = structure_for_import(&stored)? {
             rows.extend(
-                structure.metadata.into_iter().map(|(key, value)| (stored.path.clone(), text(&key), text(&value))),
+                structure.metadata.into_iter().map(|(key, value)| (stored.path.clone(), text(&key), text(value.as_text().unwrap_or_default()))),
             );
         }
     }

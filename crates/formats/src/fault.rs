@@ -34,8 +34,8 @@ pub enum Fault {
     OffsetsReversed { name: Box<str>, begin: u64, end: u64 },
     /// Dimensions times bits exceed 64 bits.
     SizeOverflow { name: Box<str>, dtype: Dtype, dims: u64 },
-    /// Elements below a byte do not fill whole bytes.
-    PartialByte { name: Box<str>, dtype: Dtype, bits: u64 },
+    /// The elements do not fill the last block of the type; for types below a byte, whole bytes.
+    PartialBlock { name: Box<str>, dtype: Dtype, elements: u64 },
     /// Shape and type need another number of bytes than the entry declares.
     SizeMismatch { name: Box<str>, dtype: Dtype, needed: u64, declared: u64 },
     /// A tensor ends behind the end of the file.
@@ -83,7 +83,12 @@ impl Fault {
             }
             Fault::OffsetsReversed { begin, end, .. } => format!("It begins at {begin} and ends at {end} of the data"),
             Fault::SizeOverflow { dtype, dims, .. } => format!("It has {dims} dimensions of {dtype}"),
-            Fault::PartialByte { dtype, bits, .. } => format!("Its elements of {dtype} take {bits} bits"),
+            Fault::PartialBlock { dtype, elements, .. } => {
+                format!(
+                    "{elements} elements are no multiple of the {} that a block of {dtype} has",
+                    dtype.block().elements
+                )
+            }
             Fault::SizeMismatch { dtype, needed, declared, .. } => {
                 format!("The shape needs {needed} bytes of {dtype}; data_offsets span {declared}")
             }
@@ -147,7 +152,9 @@ impl fmt::Display for Fault {
             }
             Fault::OffsetsReversed { name, .. } => write!(f, "tensor {} ends before it begins", Quoted(name)),
             Fault::SizeOverflow { name, .. } => write!(f, "size of tensor {} exceeds 64 bits", Quoted(name)),
-            Fault::PartialByte { name, .. } => write!(f, "tensor {} does not fill whole bytes", Quoted(name)),
+            Fault::PartialBlock { name, dtype, .. } => {
+                write!(f, "tensor {} does not fill whole blocks of {dtype}", Quoted(name))
+            }
             Fault::SizeMismatch { name, .. } => {
                 write!(f, "shape and data_offsets of tensor {} do not agree", Quoted(name))
             }
@@ -185,7 +192,7 @@ fn header_value(f: &mut fmt::Formatter<'_>, within: Option<&str>, key: Option<&s
 }
 
 /// A name from outside between quotes, short and without control characters: messages pass through C strings and terminals.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,13 +46,15 @@ fn assert_structure(structure: &Structure, bytes: &[u8]) {
     for tensor in &structure.tensors {
         assert_eq!(tensor.offset, end, "tensor {:?} does not follow the one before", tensor.name);
         end = tensor.end().unwrap_or(u64::MAX);
-        let bits = tensor.shape.iter().try_fold(u64::from(tensor.dtype.bits()), |bits, dim| bits.checked_mul(*dim));
-        assert_eq!(bits, tensor.length.checked_mul(8), "tensor {:?} has another size", tensor.name);
+        let elements = tensor.shape.iter().try_fold(1_u64, |elements, dim| elements.checked_mul(*dim));
+        let size = elements.map(|elements| tensor.dtype.size(elements));
+        assert_eq!(size, Some(Ok(tensor.length)), "tensor {:?} has another size", tensor.name);
         text_bytes = text_bytes.saturating_add(tensor.name.len()).saturating_add(tensor.shape.len());
     }
     assert_eq!(end, bytes.len() as u64, "the last tensor does not end the file");
     for (key, value) in &structure.metadata {
-        text_bytes = text_bytes.saturating_add(key.len()).saturating_add(value.len());
+        let value_bytes = value.as_text().map_or(0, str::len);
+        text_bytes = text_bytes.saturating_add(key.len()).saturating_add(value_bytes);
     }
     assert!((text_bytes as u64) < structure.structure_bytes, "more text than the header has");
 }

@@ -20,18 +20,24 @@
 mod dtype;
 mod error;
 mod fault;
+mod finding;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod layout;
 mod limits;
+mod metadata;
 pub mod safetensors;
 mod source;
 mod tensor;
 
-pub use dtype::Dtype;
+use std::ops::Range;
+
+pub use dtype::{Block, Dtype, Unsized};
 pub use error::FormatError;
 pub use fault::Fault;
+pub use finding::{Finding, Severity};
 pub use limits::Limits;
+pub use metadata::{Array, ElementType, Value};
 pub use source::{Bytes, FileSource, ReadAt, SourceError};
 pub use tensor::Tensor;
 
@@ -55,22 +61,38 @@ impl Format {
 /// What the header of a file says, proved against the file's size.
 ///
 /// The tensors do not overlap and lie within the file; for safetensors they tile it from `structure_bytes` to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Structure {
     /// The format that was read.
     pub format: Format,
     /// A version or dialect within the format; safetensors has none.
     pub variant: Option<String>,
+    /// The order of the bytes of every number in the file, those of the tensors included.
+    pub byte_order: ByteOrder,
     /// The tensors by ascending offset; where empty ones share an offset, by length, then by name.
     pub tensors: Vec<Tensor>,
     /// The file's own free-form entries, in the order of the file.  Keys are unique; any JSON string, U+0000 included.
-    pub metadata: Vec<(Box<str>, Box<str>)>,
+    pub metadata: Vec<(Box<str>, Value)>,
     /// Bytes before the first tensor's data; for safetensors 8 plus the header's length.
     pub structure_bytes: u64,
+    /// Runs of the structure that deserve to be stored by themselves, because files share them: large arrays of the metadata.
+    /// In order, without overlap, before the first tensor.
+    pub sections: Vec<Range<u64>>,
+    /// What is worth knowing of the file, in the order of the rules.
+    pub findings: Vec<Finding>,
+}
+
+/// The order of the bytes of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ByteOrder {
+    /// The least significant byte first.
+    Little,
+    /// The most significant byte first.
+    Big,
 }
 
 /// What is known of a file's inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
     /// The structure was read and proved.
     Structured(Structure),

@@ -3,13 +3,14 @@
 //! Source: the format's README and the crate `safetensors` 0.8.  What we refuse beyond that crate stands in `docs/formats.md`.
 
 mod entry;
+mod findings;
 mod header;
 mod seen;
 mod text;
 mod unknown;
 
 use crate::layout::{self, Gaps, Region};
-use crate::{Fault, Format, FormatError, Limits, ReadAt, Structure};
+use crate::{ByteOrder, Fault, Format, FormatError, Limits, ReadAt, Structure};
 use atom::Interrupt;
 use header::Header;
 use text::HeaderText;
@@ -29,7 +30,18 @@ pub fn read(source: &dyn ReadAt, limits: &Limits, interrupt: &dyn Interrupt) -> 
     layout::sort(&mut tensors);
     layout::prove(&tensors, Region { start: data_start, end: file_bytes }, Gaps::Refused, interrupt)?;
     tensors.shrink_to_fit();
-    Ok(Structure { format: Format::Safetensors, variant: None, tensors, metadata, structure_bytes: data_start })
+    let mut structure = Structure {
+        format: Format::Safetensors,
+        variant: None,
+        byte_order: ByteOrder::Little,
+        tensors,
+        metadata,
+        structure_bytes: data_start,
+        sections: Vec::new(),
+        findings: Vec::new(),
+    };
+    structure.findings = findings::of(&structure);
+    Ok(structure)
 }
 
 /// Tells whether the file begins like safetensors: a length that fits the file, or would be usual in a whole one, then `{`.
@@ -79,7 +91,7 @@ fn bytes_at<const N: usize>(source: &dyn ReadAt, offset: u64) -> Result<[u8; N],
 #[cfg(test)]
 mod tests {
     use super::read;
-    use crate::{Bytes, Dtype, Fault, Limits, Tensor};
+    use crate::{Bytes, Dtype, Fault, Limits, Tensor, Value};
     use atom::{FaultKind, Never};
 
     /// Bytes written by hand after the README: padded header, metadata, an empty tensor, order other than that of the data.
@@ -103,7 +115,10 @@ mod tests {
             tensor("w", Dtype::BF16, &[1, 2], 232, 4),
         ];
         assert_eq!(structure.tensors, expected);
-        assert_eq!(structure.metadata, [("format".into(), "pt".into()), ("".into(), "\0".into())]);
+        assert_eq!(
+            structure.metadata,
+            [("format".into(), Value::Text("pt".into())), ("".into(), Value::Text("\0".into()))]
+        );
         assert_eq!((structure.structure_bytes, structure.format.name()), (224, "safetensors"));
         assert_eq!(structure.variant, None);
     }

@@ -82,7 +82,10 @@ fn same_view(structure: &Structure, official: &SafeTensors<'_>, bytes: &[u8]) ->
     }
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let theirs = header.metadata().clone().unwrap_or_default();
-    let same = structure.metadata.iter().all(|(key, value)| theirs.get(&**key).is_some_and(|other| **value == **other));
+    let same = structure
+        .metadata
+        .iter()
+        .all(|(key, value)| theirs.get(&**key).is_some_and(|other| value.as_text() == Some(other)));
     match same && theirs.len() == structure.metadata.len() {
         true => Ok(()),
         false => Err("other metadata".to_owned()),

@@ -14,17 +14,22 @@ pub struct Span {
     pub modality: Modality,
 }
 
-/// Returns the spans that tile a file of `file_bytes` bytes, in order: tensors, and what lies before, between and after them.
+/// Returns the spans that tile a file of `file_bytes` bytes, in order: tensors, sections, and what lies before, between and
+/// after them.
 ///
 /// Tensors come in the order of their offsets and do not overlap (`formats` has proved it); empty ones have no span.
 pub fn spans(reading: &Reading, file_bytes: u64) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut end = 0;
     if let Reading::Structured(structure) = reading {
-        for tensor in structure.tensors.iter().filter(|tensor| tensor.length > 0) {
-            push(&mut spans, end, tensor.offset - end, Modality::File);
-            push(&mut spans, tensor.offset, tensor.length, Modality::Tensor);
-            end = tensor.offset + tensor.length;
+        // Sections come before the first tensor.
+        let sections = structure.sections.iter().map(|section| (section.clone(), Modality::File));
+        let tensors = structure.tensors.iter().filter(|tensor| tensor.length > 0);
+        let tensors = tensors.map(|tensor| (tensor.offset..tensor.offset + tensor.length, Modality::Tensor));
+        for (run, modality) in sections.chain(tensors) {
+            push(&mut spans, end, run.start - end, Modality::File);
+            push(&mut spans, run.start, run.end - run.start, modality);
+            end = run.end;
         }
     }
     push(&mut spans, end, file_bytes - end, Modality::File);

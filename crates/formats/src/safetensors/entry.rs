@@ -3,7 +3,7 @@
 
 use super::header::{Header, Key};
 use super::unknown::Unknown;
-use crate::{Dtype, Fault, Tensor};
+use crate::{Dtype, Fault, Tensor, Unsized};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
@@ -102,13 +102,12 @@ impl Said {
 /// official reader does the same.
 fn bytes_needed(name: &str, dtype: Dtype, shape: &[u64]) -> Result<u64, Fault> {
     let elements = shape.iter().try_fold(1_u64, |product, dim| product.checked_mul(*dim));
-    let Some(bits) = elements.and_then(|elements| elements.checked_mul(u64::from(dtype.bits()))) else {
-        return Err(Fault::SizeOverflow { name: name.into(), dtype, dims: shape.len() as u64 });
-    };
-    match bits.is_multiple_of(8) {
-        true => Ok(bits / 8),
-        false => Err(Fault::PartialByte { name: name.into(), dtype, bits }),
-    }
+    elements.ok_or(Unsized::Overflow).and_then(|elements| dtype.size(elements)).map_err(|reason| match reason {
+        Unsized::Overflow => Fault::SizeOverflow { name: name.into(), dtype, dims: shape.len() as u64 },
+        Unsized::PartialBlock => {
+            Fault::PartialBlock { name: name.into(), dtype, elements: elements.unwrap_or(u64::MAX) }
+        }
+    })
 }
 
 /// The value of `dtype`.
@@ -130,7 +129,7 @@ impl Visitor<'_> for DtypeName<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, dtype: &str) -> Result<Dtype, E> {
-        Dtype::from_name(dtype).ok_or_else(|| {
+        Dtype::from_name(dtype).filter(|dtype| !dtype.is_quantized()).ok_or_else(|| {
             let name = self.0.within.take().unwrap_or_default();
             self.0.refuse(Fault::UnknownDtype { name, dtype: dtype.into() })
         })

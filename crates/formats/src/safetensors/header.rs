@@ -6,7 +6,7 @@
 use super::entry::Entry;
 use super::seen::Seen;
 use super::text::HeaderText;
-use crate::{Fault, FormatError, Limits, Tensor};
+use crate::{Fault, FormatError, Limits, Tensor, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
 use std::io::BufReader;
@@ -21,7 +21,7 @@ pub(super) struct Header<'a> {
     pub(super) data_start: u64,
     pub(super) file_bytes: u64,
     pub(super) tensors: Vec<Tensor>,
-    pub(super) metadata: Vec<(Box<str>, Box<str>)>,
+    pub(super) metadata: Vec<(Box<str>, Value)>,
     names: Seen,
     /// The tensor whose entry is being read, and the key whose value is: where an error belongs.
     pub(super) within: Option<Box<str>>,
@@ -206,7 +206,7 @@ impl<'de> Visitor<'de> for Metadata<'_, '_> {
             header.key = Some(key);
             let value = map.next_value::<Box<str>>()?;
             let key = header.key.take().unwrap_or_default();
-            push_sparingly(&mut header.metadata, (key, value));
+            push_sparingly(&mut header.metadata, (key, Value::Text(value)));
         }
         Ok(())
     }

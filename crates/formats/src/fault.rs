@@ -48,6 +48,26 @@ pub enum Fault {
     Misaligned { name: Box<str>, begin: u64, alignment: u64 },
     /// Bytes at the end of the file belong to no tensor.
     DataUncovered { end: u64, file_bytes: u64 },
+    /// The file ends within `what`.
+    CutShort { what: &'static str, needed: u64, left: u64 },
+    /// So many `what` do not fit the rest of the file.
+    CountPastEnd { what: &'static str, count: u64, left: u64 },
+    /// The file does not begin with `GGUF`.
+    Magic { found: [u8; 4] },
+    /// A version of the format that is not known.
+    UnknownVersion { version: u32 },
+    /// A key is longer than the format allows.
+    KeyTooLong { bytes: u64 },
+    /// A name or key is not UTF-8: `what` with its bytes, the wrong ones replaced.
+    NotUtf8 { what: &'static str, name: Box<str> },
+    /// A value, or the elements of an array, are of a type that the format does not have.
+    UnknownValueType { key: Box<str>, found: u32 },
+    /// A truth value is neither 0 nor 1.
+    NotBool { key: Box<str>, found: u8 },
+    /// The alignment is neither a power of two nor a multiple of 8.
+    Alignment { found: Option<u64> },
+    /// A tensor has more dimensions than the format allows.
+    TooManyDims { name: Box<str>, dims: u32 },
     /// A limit was exceeded: `what` was at least `value`.
     Limit { what: &'static str, within: Option<Box<str>>, value: u64, limit: u64 },
 }
@@ -62,7 +82,7 @@ impl Fault {
     pub fn kind(&self) -> FaultKind {
         match self {
             Fault::Limit { .. } => FaultKind::Limit,
-            Fault::UnknownDtype { .. } => FaultKind::Unsupported,
+            Fault::UnknownDtype { .. } | Fault::UnknownVersion { .. } => FaultKind::Unsupported,
             _ => FaultKind::Malformed,
         }
     }
@@ -107,10 +127,25 @@ impl Fault {
             Fault::DataUncovered { end, file_bytes } => {
                 format!("The data ends at byte {end}; the file has {file_bytes} bytes")
             }
+            Fault::CutShort { needed, left, .. } => format!("It takes {needed} bytes; the file has {left} left"),
+            Fault::CountPastEnd { count, left, .. } => {
+                format!("There are said to be {count}; the file has {left} bytes left")
+            }
+            Fault::Magic { found } => format!("The first bytes are {found:02X?}"),
+            Fault::UnknownVersion { version } => {
+                format!("Versions 1 to 3 are read, in both byte orders; this is {version}")
+            }
+            Fault::KeyTooLong { bytes } => format!("It has {bytes} bytes; the format allows 65535"),
+            Fault::UnknownValueType { found, .. } => format!("The type has the number {found}; 0 to 12 are known"),
+            Fault::NotBool { found, .. } => format!("The byte is 0x{found:02X}"),
+            Fault::Alignment { found: Some(found) } => format!("general.alignment is {found}"),
+            Fault::Alignment { found: None } => "general.alignment is not a whole number".to_owned(),
+            Fault::TooManyDims { dims, .. } => format!("It has {dims}; the format allows 4"),
             Fault::Limit { value, limit, .. } => format!("It is at least {value}; the limit is {limit}"),
             Fault::DuplicateTensor { .. }
             | Fault::DuplicateKey { .. }
             | Fault::MissingKey { .. }
+            | Fault::NotUtf8 { .. }
             | Fault::UnknownDtype { .. } => return None,
         })
     }
@@ -118,14 +153,21 @@ impl Fault {
     /// Returns what to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
-            Fault::FileTooShort { .. } | Fault::HeaderPastEnd { .. } | Fault::TensorPastEnd { .. } => {
+            Fault::FileTooShort { .. }
+            | Fault::HeaderPastEnd { .. }
+            | Fault::TensorPastEnd { .. }
+            | Fault::CutShort { .. }
+            | Fault::CountPastEnd { .. } => {
                 "The file looks truncated.  Compare its size and SHA-256 with the publisher's."
             }
             Fault::DataUncovered { .. } => {
                 "Something was appended, or the file holds more than its header lists.  Compare its SHA-256 with the publisher's."
             }
             Fault::HeaderStart { .. } => "The file may not be a safetensors file at all.",
-            Fault::UnknownDtype { .. } => "A newer version may know it; until then the file can be stored as bytes.",
+            Fault::Magic { .. } => "The file may not be a GGUF file at all.",
+            Fault::UnknownDtype { .. } | Fault::UnknownVersion { .. } => {
+                "A newer version may know it; until then the file can be stored as bytes."
+            }
             Fault::Limit { .. } => "The file can be stored as bytes.",
             _ => return None,
         };
@@ -173,6 +215,16 @@ impl fmt::Display for Fault {
                 let bytes = file_bytes.saturating_sub(*end);
                 write!(f, "{bytes} bytes at the end of the file belong to no tensor")
             }
+            Fault::CutShort { what, .. } => write!(f, "file ends within the {what}"),
+            Fault::CountPastEnd { what, .. } => write!(f, "more {what} are declared than the file has room for"),
+            Fault::Magic { .. } => f.write_str("file does not begin with \"GGUF\""),
+            Fault::UnknownVersion { version } => write!(f, "GGUF version {version} is not known"),
+            Fault::KeyTooLong { .. } => f.write_str("a key is too long"),
+            Fault::NotUtf8 { what, name } => write!(f, "{what} {} is not UTF-8", Quoted(name)),
+            Fault::UnknownValueType { key, .. } => write!(f, "value of key {} has an unknown type", Quoted(key)),
+            Fault::NotBool { key, .. } => write!(f, "truth value of key {} is neither 0 nor 1", Quoted(key)),
+            Fault::Alignment { .. } => f.write_str("alignment is neither a power of two nor a multiple of 8"),
+            Fault::TooManyDims { name, .. } => write!(f, "tensor {} has too many dimensions", Quoted(name)),
             Fault::Limit { what, within: Some(name), .. } => {
                 write!(f, "too many {what} in the entry of tensor {}", Quoted(name))
             }

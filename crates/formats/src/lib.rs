@@ -23,10 +23,13 @@ mod fault;
 mod finding;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod gguf;
 pub mod layout;
 mod limits;
 mod metadata;
+mod reader;
 pub mod safetensors;
+mod seen;
 mod source;
 mod tensor;
 
@@ -47,6 +50,8 @@ pub use tensor::Tensor;
 pub enum Format {
     /// <https://github.com/huggingface/safetensors>
     Safetensors,
+    /// <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>
+    Gguf,
 }
 
 impl Format {
@@ -54,6 +59,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Format::Safetensors => "safetensors",
+            Format::Gguf => "gguf",
         }
     }
 }
@@ -108,10 +114,12 @@ pub enum Reading {
 /// A file that looks like a known format but breaks its rules, or a limit, is opaque with a reason.  Errors: only a source that
 /// cannot be read, and interruption.
 pub fn read(source: &dyn ReadAt, limits: &Limits, interrupt: &dyn atom::Interrupt) -> Result<Reading, FormatError> {
-    if !safetensors::looks_like(source, limits)? {
-        return Ok(Reading::Opaque { reason: None });
-    }
-    match safetensors::read(source, limits, interrupt) {
+    let read = match () {
+        () if gguf::looks_like(source)? => gguf::read,
+        () if safetensors::looks_like(source, limits)? => safetensors::read,
+        () => return Ok(Reading::Opaque { reason: None }),
+    };
+    match read(source, limits, interrupt) {
         Ok(structure) => Ok(Reading::Structured(structure)),
         Err(error @ FormatError::Refused { .. }) => Ok(Reading::Opaque { reason: Some(error.to_string()) }),
         Err(error) => Err(error),

@@ -5,7 +5,6 @@
 mod entry;
 mod findings;
 mod header;
-mod seen;
 mod text;
 mod unknown;
 

@@ -85,7 +85,7 @@ fn every_prefix_of_a_file_is_refused() {
 #[test]
 fn other_files_are_opaque_without_a_reason() {
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".as_slice();
-    for bytes in [b"".as_slice(), b"{}", b"GGUF\x03\0\0\0\0\0\0\0", b"PK\x03\x04\x14\0\0\0\0\0", pointer] {
+    for bytes in [b"".as_slice(), b"{}", b"GGUF", b"PK\x03\x04\x14\0\0\0\0\0", pointer] {
         let reading = formats::read(&Bytes(bytes), &Limits::default(), &Never).unwrap();
         assert_eq!(reading, Reading::Opaque { reason: None });
     }

@@ -4,8 +4,8 @@
 //! JSON error that ends the visit is worth only its position.
 
 use super::entry::Entry;
-use super::seen::Seen;
 use super::text::HeaderText;
+use crate::seen::Seen;
 use crate::{Fault, FormatError, Limits, Tensor, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;

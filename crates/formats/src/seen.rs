@@ -8,14 +8,14 @@ use std::hash::{BuildHasher, RandomState};
 
 /// The keys that came so far.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     hashes: HashSet<u64>,
     hasher: RandomState,
 }
 
 impl Seen {
     /// Notes a key; true when it is among `kept`, the keys noted before.
-    pub(super) fn twice<'k>(&mut self, key: &str, mut kept: impl Iterator<Item = &'k str>) -> bool {
+    pub(crate) fn twice<'k>(&mut self, key: &str, mut kept: impl Iterator<Item = &'k str>) -> bool {
         let is_new = self.hashes.insert(self.hasher.hash_one(key));
         !is_new && kept.any(|other| other == key)
     }

@@ -51,6 +51,14 @@ impl FormatError {
         }
     }
 
+    /// Adds the tensor or key whose entry was read.
+    pub(crate) fn within(self, name: &str) -> FormatError {
+        match self {
+            FormatError::Refused { fault, offset } => fault.within(name).at(offset),
+            other => other,
+        }
+    }
+
     /// Returns what was refused, None for an unreadable source and interruption.
     pub fn fault(&self) -> Option<&Fault> {
         match self {

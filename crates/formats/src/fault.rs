@@ -48,10 +48,10 @@ pub enum Fault {
     Misaligned { name: Box<str>, begin: u64, alignment: u64 },
     /// Bytes at the end of the file belong to no tensor.
     DataUncovered { end: u64, file_bytes: u64 },
-    /// The file ends within `what`.
-    CutShort { what: &'static str, needed: u64, left: u64 },
-    /// So many `what` do not fit the rest of the file.
-    CountPastEnd { what: &'static str, count: u64, left: u64 },
+    /// The file ends within `what`, in the entry of `within`.
+    CutShort { what: &'static str, within: Option<Box<str>>, needed: u64, left: u64 },
+    /// So many `what`, in the entry of `within`, do not fit the rest of the file.
+    CountPastEnd { what: &'static str, within: Option<Box<str>>, count: u64, left: u64 },
     /// The file does not begin with `GGUF`.
     Magic { found: [u8; 4] },
     /// A version of the format that is not known.
@@ -76,6 +76,14 @@ impl Fault {
     /// Adds the absolute position in the file.
     pub fn at(self, offset: u64) -> FormatError {
         FormatError::Refused { fault: Box::new(self), offset }
+    }
+
+    /// Adds whose entry the fault lies in, to faults that have no name yet.
+    pub(crate) fn within(mut self, name: &str) -> Fault {
+        if let Fault::CutShort { within, .. } | Fault::CountPastEnd { within, .. } = &mut self {
+            *within = Some(name.into());
+        }
+        self
     }
 
     /// Returns the kind: malformed, a limit, or (a dtype of tomorrow) unsupported.
@@ -215,8 +223,10 @@ impl fmt::Display for Fault {
                 let bytes = file_bytes.saturating_sub(*end);
                 write!(f, "{bytes} bytes at the end of the file belong to no tensor")
             }
-            Fault::CutShort { what, .. } => write!(f, "file ends within the {what}"),
-            Fault::CountPastEnd { what, .. } => write!(f, "more {what} are declared than the file has room for"),
+            Fault::CutShort { what, within, .. } => write!(f, "file ends within the {what}{}", Within(within)),
+            Fault::CountPastEnd { what, within, .. } => {
+                write!(f, "more {what} are declared than the file has room for{}", Within(within))
+            }
             Fault::Magic { .. } => f.write_str("file does not begin with \"GGUF\""),
             Fault::UnknownVersion { version } => write!(f, "GGUF version {version} is not known"),
             Fault::KeyTooLong { .. } => f.write_str("a key is too long"),
@@ -225,10 +235,7 @@ impl fmt::Display for Fault {
             Fault::NotBool { key, .. } => write!(f, "truth value of key {} is neither 0 nor 1", Quoted(key)),
             Fault::Alignment { .. } => f.write_str("alignment is neither a power of two nor a multiple of 8"),
             Fault::TooManyDims { name, .. } => write!(f, "tensor {} has too many dimensions", Quoted(name)),
-            Fault::Limit { what, within: Some(name), .. } => {
-                write!(f, "too many {what} in the entry of tensor {}", Quoted(name))
-            }
-            Fault::Limit { what, within: None, .. } => write!(f, "too many {what}"),
+            Fault::Limit { what, within, .. } => write!(f, "too many {what}{}", Within(within)),
         }
     }
 }
@@ -240,6 +247,18 @@ fn header_value(f: &mut fmt::Formatter<'_>, within: Option<&str>, key: Option<&s
         (Some(name), None) => write!(f, "entry of tensor {} has the wrong type", Quoted(name)),
         (None, Some(key)) => write!(f, "metadata entry {} is not a string", Quoted(key)),
         (None, None) => f.write_str("\"__metadata__\" is not an object of strings"),
+    }
+}
+
+/// The tensor or key whose entry a fault lies in, where it is known.
+struct Within<'a>(&'a Option<Box<str>>);
+
+impl fmt::Display for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, " in the entry of {}", Quoted(name)),
+            None => Ok(()),
+        }
     }
 }
 

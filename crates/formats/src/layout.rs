@@ -75,7 +75,9 @@ fn prove_end(tensor: &Tensor, region_end: u64) -> Result<u64, FormatError> {
         Some(end) => Ok(end),
         None => {
             let end = tensor.offset.saturating_add(tensor.length);
-            Err(Fault::TensorPastEnd { name: tensor.name.clone(), end, file_bytes: region_end }.at(tensor.offset))
+            // A tensor that begins past the end as well is refused at the end: there is no byte of it to point at.
+            let at = tensor.offset.min(region_end);
+            Err(Fault::TensorPastEnd { name: tensor.name.clone(), end, file_bytes: region_end }.at(at))
         }
     }
 }

@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
     fn prove(&self, bytes: u64, what: &'static str) -> Result<(), FormatError> {
         let (offset, left) = (self.position(), self.left());
         if bytes > left {
-            return Err(Fault::CutShort { what, needed: bytes, left }.at(offset));
+            return Err(Fault::CutShort { what, within: None, needed: bytes, left }.at(offset));
         }
         let readable = self.pieces.span();
         let behind = offset.saturating_add(bytes);
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(), FormatError> {
         let (offset, left) = (self.position(), self.left());
         if count.checked_mul(bytes_min).is_none_or(|bytes| bytes > left) {
-            return Err(Fault::CountPastEnd { what, count, left }.at(offset));
+            return Err(Fault::CountPastEnd { what, within: None, count, left }.at(offset));
         }
         match count > max {
             true => Err(Fault::Limit { what, within: None, value: count, limit: max }.at(offset)),

@@ -35,13 +35,8 @@ pub(super) fn read(reader: &mut Reader<'_>, dialect: Dialect, count: u64) -> Res
         if seen.twice(&key, pairs.iter().map(|pair| &*pair.key)) {
             return Err(Fault::DuplicateKey { within: None, key }.at(start));
         }
-        let type_start = reader.position();
-        let number = reader.u32("type of a value")?;
-        let offset = reader.position();
-        let value = match element_type(number) {
-            Some(element) => Values { reader, dialect, key: &key }.value(element)?,
-            None => return Err(Fault::UnknownValueType { key, found: number }.at(type_start)),
-        };
+        let (value, offset) =
+            Values { reader, dialect, key: &key }.typed_value().map_err(|error| error.within(&key))?;
         pairs.push(Pair { key, value, offset });
     }
     Ok(pairs)
@@ -103,6 +98,19 @@ struct Values<'r, 'a> {
 }
 
 impl Values<'_, '_> {
+    /// Returns a value that its type stands before, and the position behind the type.
+    fn typed_value(&mut self) -> Result<(Value, u64), FormatError> {
+        let element = self.element_type("type of a value")?;
+        let offset = self.reader.position();
+        Ok((self.value(element)?, offset))
+    }
+
+    fn element_type(&mut self, what: &'static str) -> Result<ElementType, FormatError> {
+        let start = self.reader.position();
+        let found = self.reader.u32(what)?;
+        element_type(found).ok_or_else(|| Fault::UnknownValueType { key: self.key.into(), found }.at(start))
+    }
+
     fn value(&mut self, element: ElementType) -> Result<Value, FormatError> {
         const WHAT: &str = "value of a key";
         let reader = &mut *self.reader;
@@ -169,11 +177,7 @@ impl Values<'_, '_> {
 
     /// Reads type and count of an array; so many elements fit the file.
     fn array_start(&mut self) -> Result<(ElementType, u64), FormatError> {
-        let start = self.reader.position();
-        let number = self.reader.u32("type of an array")?;
-        let Some(element) = element_type(number) else {
-            return Err(Fault::UnknownValueType { key: self.key.into(), found: number }.at(start));
-        };
+        let element = self.element_type("type of an array")?;
         let count = self.dialect.length(self.reader, "length of an array")?;
         let length_bytes = self.dialect.length_bytes();
         let element_bytes_min = match element {

@@ -48,7 +48,9 @@ pub(super) fn read(
         if seen.twice(&name, listed.tensors.iter().map(|tensor| &*tensor.name)) {
             return Err(Fault::DuplicateTensor { name }.at(start));
         }
-        let tensor = read_rest(reader, dialect, name, alignment)?;
+        let place = read_place(reader, dialect, &name, alignment).map_err(|error| error.within(&name))?;
+        let Place { dtype, shape, offset, length } = place;
+        let tensor = Tensor { name, dtype, shape, offset, length };
         if tensor.offset != expected && listed.out_of_place.is_none() {
             let (name, begin) = (tensor.name.clone(), tensor.offset);
             listed.out_of_place = Some(OutOfPlace { name, begin, expected });
@@ -69,24 +71,32 @@ fn read_name(reader: &mut Reader<'_>, dialect: Dialect, limits: &Limits) -> Resu
     utf8(reader.bytes(length, "name of a tensor")?, "tensor name").map_err(|fault| fault.at(start))
 }
 
-/// Reads what follows the name.
-fn read_rest(reader: &mut Reader<'_>, dialect: Dialect, name: Box<str>, alignment: u64) -> Result<Tensor, FormatError> {
+/// What follows a tensor's name.
+struct Place {
+    dtype: Dtype,
+    shape: Box<[u64]>,
+    /// From the start of the data.
+    offset: u64,
+    length: u64,
+}
+
+fn read_place(reader: &mut Reader<'_>, dialect: Dialect, name: &str, alignment: u64) -> Result<Place, FormatError> {
     let dims_start = reader.position();
-    let mut shape = read_shape(reader, dialect, &name)?;
+    let mut shape = read_shape(reader, dialect, name)?;
     let type_start = reader.position();
     let number = reader.u32("type of a tensor")?;
     let Some(dtype) = ggml_type::dtype(number) else {
-        let dtype = number.to_string().into_boxed_str();
+        let (name, dtype) = (name.into(), number.to_string().into_boxed_str());
         return Err(Fault::UnknownDtype { name, dtype }.at(type_start));
     };
-    let length = size(&name, dtype, &shape).map_err(|fault| fault.at(dims_start))?;
+    let length = size(name, dtype, &shape).map_err(|fault| fault.at(dims_start))?;
     // ggml lists the fastest dimension first; everything else here, and every other format, lists it last.
     shape.reverse();
     let offset_start = reader.position();
     let offset = reader.u64("offset of a tensor")?;
     match offset.is_multiple_of(alignment) {
-        true => Ok(Tensor { name, dtype, shape, offset, length }),
-        false => Err(Fault::Misaligned { name, begin: offset, alignment }.at(offset_start)),
+        true => Ok(Place { dtype, shape, offset, length }),
+        false => Err(Fault::Misaligned { name: name.into(), begin: offset, alignment }.at(offset_start)),
     }
 }
 

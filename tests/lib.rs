@@ -1,1 +1,1 @@
-//! The tests are in `server/`; this library is empty so that the package builds.
+//! The tests are in `server/` and `readers/`; this library is empty so that the package builds.

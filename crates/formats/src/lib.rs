@@ -17,6 +17,7 @@
     )
 )]
 
+pub mod decode;
 mod dtype;
 mod error;
 mod fault;

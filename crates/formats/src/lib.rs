@@ -18,6 +18,7 @@
 )]
 
 pub mod decode;
+pub mod describe;
 mod dtype;
 mod error;
 mod fault;

@@ -2,7 +2,7 @@
 
 use crate::Dtype;
 
-/// A tensor whose bytes lie contiguous in the file, row-major, little-endian.
+/// A tensor whose bytes lie contiguous in the file, row-major.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
     /// The name, unique within the file; any JSON string, U+0000 included.
@@ -18,6 +18,11 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// Returns the number of elements; the layout's proof has shown that it fits.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().fold(1_u64, |product, dim| product.saturating_mul(*dim))
+    }
+
     /// Returns the position just behind the last byte, None when it does not fit 64 bits.
     pub fn end(&self) -> Option<u64> {
         self.offset.checked_add(self.length)

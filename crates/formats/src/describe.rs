@@ -1,0 +1,140 @@
+//! A file's structure as one JSON document, for people and programs that ask what a file is.
+
+use crate::gguf::{self, ArrayReader, Dialect};
+use crate::{Array, ByteOrder, Finding, Format, FormatError, ReadAt, Structure, Tensor, Value};
+use atom::Interrupt;
+use serde_json::{Map, Value as Json, json};
+
+/// Elements of an array that are shown unless all are asked for.
+pub const ARRAY_ELEMENTS_SHOWN: u64 = 1024;
+
+/// Writes the metadata of one file as JSON.
+pub struct MetadataWriter<'a> {
+    source: &'a dyn ReadAt,
+    interrupt: &'a dyn Interrupt,
+    dialect: Option<Dialect>,
+    elements_max: u64,
+}
+
+impl<'a> MetadataWriter<'a> {
+    /// Begins with a file that was read; arrays of more elements than `elements_max` are summarised.
+    ///
+    /// Errors: the source cannot be read.
+    pub fn new(
+        source: &'a dyn ReadAt,
+        structure: &Structure,
+        elements_max: u64,
+        interrupt: &'a dyn Interrupt,
+    ) -> Result<Self, FormatError> {
+        let dialect = match structure.format {
+            Format::Gguf => Some(gguf::dialect_of(source, interrupt)?),
+            Format::Safetensors => None,
+        };
+        Ok(MetadataWriter { source, interrupt, dialect, elements_max })
+    }
+
+    /// Returns a value as JSON.
+    ///
+    /// Numbers are exact; NaN and infinities are strings; what JSON text of PostgreSQL cannot hold (bytes that are no UTF-8, U+0000) is
+    /// `{"$hex": "..."}`; an array that is too long to show is `{"$array": "string", "length": 32000}`.
+    ///
+    /// Errors: the source cannot be read, or is not what it was; interruption.
+    pub fn json(&self, value: &Value) -> Result<Json, FormatError> {
+        Ok(match value {
+            Value::U8(value) => json!(value),
+            Value::I8(value) => json!(value),
+            Value::U16(value) => json!(value),
+            Value::I16(value) => json!(value),
+            Value::U32(value) => json!(value),
+            Value::I32(value) => json!(value),
+            Value::U64(value) => json!(value),
+            Value::I64(value) => json!(value),
+            // The shortest decimal that leads back to the same bits, as a 64-bit number would not give.
+            Value::F32(value) => value.to_string().parse().map_or(Json::Null, float),
+            Value::F64(value) => float(*value),
+            Value::Bool(value) => json!(value),
+            Value::Text(text) if text.contains('\0') => hex(text.as_bytes()),
+            Value::Text(text) => json!(text),
+            Value::Bytes(bytes) => hex(bytes),
+            Value::Array(array) => self.array(array)?,
+        })
+    }
+
+    /// Returns a value as text: what it says, for text; else its JSON.
+    ///
+    /// Errors: as for [`MetadataWriter::json`].
+    pub fn text(&self, value: &Value) -> Result<String, FormatError> {
+        Ok(match self.json(value)? {
+            Json::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+
+    fn array(&self, array: &Array) -> Result<Json, FormatError> {
+        let Some(dialect) = self.dialect.filter(|_| array.count <= self.elements_max) else {
+            return Ok(json!({ "$array": array.element.name(), "length": array.count }));
+        };
+        let mut elements = Vec::new();
+        let mut reader = ArrayReader::new(self.source, dialect, array, self.interrupt);
+        while let Some(element) = reader.next()? {
+            elements.push(self.json(&element)?);
+        }
+        Ok(Json::Array(elements))
+    }
+}
+
+fn float(value: f64) -> Json {
+    match serde_json::Number::from_f64(value) {
+        Some(number) => Json::Number(number),
+        None if value.is_nan() => json!("NaN"),
+        None if value > 0.0 => json!("Infinity"),
+        None => json!("-Infinity"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> Json {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "$hex": digits })
+}
+
+/// Returns a structure as JSON: `tensors`, `metadata`, `findings` and what else the file's header says.
+///
+/// Errors: as for [`MetadataWriter::json`].
+pub fn structure_json(structure: &Structure, metadata: &MetadataWriter<'_>) -> Result<Map<String, Json>, FormatError> {
+    let mut entries = Map::new();
+    for (key, value) in &structure.metadata {
+        entries.insert(key.replace('\0', "\u{2400}"), metadata.json(value)?);
+    }
+    let parameters = structure.tensors.iter().fold(0_u64, |sum, tensor| sum.saturating_add(tensor.elements()));
+    let document = json!({
+        "byte_order": match structure.byte_order { ByteOrder::Little => "little", ByteOrder::Big => "big" },
+        "structure_bytes": structure.structure_bytes,
+        "parameters": parameters,
+        "tensors": structure.tensors.iter().map(tensor_json).collect::<Vec<_>>(),
+        "metadata": entries,
+        "findings": structure.findings.iter().map(finding_json).collect::<Vec<_>>(),
+    });
+    match document {
+        Json::Object(map) => Ok(map),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn tensor_json(tensor: &Tensor) -> Json {
+    json!({
+        "name": tensor.name.replace('\0', "\u{2400}"),
+        "dtype": tensor.dtype.name(),
+        "shape": tensor.shape,
+        "byte_offset": tensor.offset,
+        "size_bytes": tensor.length,
+    })
+}
+
+fn finding_json(finding: &Finding) -> Json {
+    json!({
+        "rule": finding.rule,
+        "severity": finding.severity.name(),
+        "byte_offset": finding.offset,
+        "message": finding.message,
+    })
+}

@@ -19,6 +19,7 @@
 
 pub mod decode;
 pub mod describe;
+pub mod detect;
 mod dtype;
 mod error;
 mod fault;
@@ -37,6 +38,7 @@ mod tensor;
 
 use std::ops::Range;
 
+pub use detect::{Detection, FileFormat, FormatInfo, Support, detect, detect_directory, known_formats};
 pub use dtype::{Block, Dtype, Unsized};
 pub use error::FormatError;
 pub use fault::Fault;

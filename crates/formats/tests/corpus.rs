@@ -22,3 +22,12 @@ fn safetensors_corpus_keeps_every_promise() {
     replay("regressions/safetensors", formats::fuzz::safetensors);
     replay("corpus/safetensors", formats::fuzz::safetensors);
 }
+
+#[test]
+fn gguf_corpus_keeps_every_promise() {
+    let hostile = fixtures::gguf::all().into_iter().map(|file| file.bytes);
+    let valid = fixtures::gguf::valid().into_iter().map(|file| file.bytes);
+    hostile.chain(valid).for_each(|bytes| formats::fuzz::gguf(&bytes));
+    replay("regressions/gguf", formats::fuzz::gguf);
+    replay("corpus/gguf", formats::fuzz::gguf);
+}

@@ -49,3 +49,115 @@ fn each_hostile_file_is_refused_for_its_fault() {
 fn the_largest_hostile_files_are_refused_for_their_fault() {
     assert_refused([files::too_many_tensors(), files::too_many_entries()]);
 }
+
+/// A small file with a value of each kind, as which only the whole is read.
+fn small() -> Model {
+    Model::new()
+        .with("text", files::Value::text("value"))
+        .with("texts", files::Value::texts(["a", "bc"]))
+        .with("bool", files::Value::Bool(true))
+        .tensor("a", "F32", &[3])
+        .tensor("b", "Q8_0", &[2, 32])
+        .tensor("c", "I8", &[33])
+        .unpadded()
+}
+
+#[test]
+fn every_prefix_of_a_file_is_refused() {
+    for model in [small(), small().version(1), small().big_endian(), small().version(1).big_endian()] {
+        let bytes = model.bytes();
+        strict(&bytes).unwrap();
+        for length in 0..bytes.len() {
+            let error = strict(&bytes[..length]).expect_err("a prefix is not whole");
+            assert_eq!(error.kind(), FaultKind::Malformed, "{length}: {error}");
+            assert!(error.offset() <= length as u64, "{length}: {error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("truncated")), "{length}: {error}");
+        }
+    }
+}
+
+/// A file without tensors has nothing behind its header; it is whole when its last value is.
+#[test]
+fn every_prefix_of_a_header_is_refused() {
+    for valid in files::valid().into_iter().filter(|valid| valid.tensors > 0) {
+        let header_bytes = strict(&valid.bytes).unwrap().structure_bytes;
+        let step = 1 + header_bytes / 2000;
+        for length in (0..header_bytes).step_by(step as usize) {
+            let error = strict(&valid.bytes[..length as usize]).expect_err(valid.name);
+            assert!(error.offset() <= length, "{} {length}: {error} at {}", valid.name, error.offset());
+            assert!(error.hint().is_some_and(|hint| hint.contains("truncated")), "{} {length}: {error}", valid.name);
+        }
+    }
+}
+
+#[test]
+fn hostile_files_are_opaque_to_who_does_not_say_the_format() {
+    for hostile in files::all() {
+        let Ok(Reading::Opaque { reason }) = formats::read(&Bytes(&hostile.bytes), &Limits::default(), &Never) else {
+            panic!("{} was read", hostile.name);
+        };
+        if hostile.bytes.len() >= 8 && hostile.bytes.starts_with(b"GGUF") {
+            let expected = strict(&hostile.bytes).expect_err(hostile.name).to_string();
+            assert_eq!(reason, Some(expected), "{}", hostile.name);
+        }
+    }
+}
+
+#[test]
+fn valid_files_are_read_whole() {
+    for valid in files::valid() {
+        let structure = strict(&valid.bytes).unwrap_or_else(|error| panic!("{}: {error}", valid.name));
+        assert_eq!(structure.tensors.len(), valid.tensors, "{}", valid.name);
+        let reading = formats::read(&Bytes(&valid.bytes), &Limits::default(), &Never).unwrap();
+        assert!(matches!(reading, Reading::Structured(same) if same == structure), "{}", valid.name);
+    }
+}
+
+/// What is odd about a valid file is said; what is not odd is not.
+#[test]
+fn findings_tell_what_is_odd() {
+    let rules_of = |name: &str| {
+        let valid = files::valid().into_iter().find(|valid| valid.name == name).expect(name);
+        let findings = strict(&valid.bytes).unwrap().findings;
+        let rules = findings.into_iter().map(|finding| finding.rule).filter(|rule| *rule != "architecture_missing");
+        rules.filter(|rule| *rule != "quantization_version_missing").collect::<Vec<_>>()
+    };
+    let expected: [(&str, &[&str]); 25] = [
+        ("three_tensors", &[]),
+        ("every_value", &["tensors_none"]),
+        ("version_1", &["version_outdated"]),
+        ("version_2", &[]),
+        ("version_1_big_endian", &["version_outdated", "byte_order_big"]),
+        ("version_3_big_endian", &["byte_order_big"]),
+        ("nothing_at_all", &["tensors_none"]),
+        ("alignment_1", &["alignment_no_multiple_of_8"]),
+        ("alignment_4", &["alignment_no_multiple_of_8"]),
+        ("alignment_24", &["alignment_no_power_of_two"]),
+        ("alignment_64", &[]),
+        ("alignment_4096", &[]),
+        ("last_tensor_unpadded", &[]),
+        ("bytes_behind_last_tensor", &["bytes_at_end"]),
+        ("gap_between_tensors", &["tensor_out_of_place"]),
+        ("gap_before_first_tensor", &["tensor_out_of_place"]),
+        ("header_not_in_order_of_data", &["tensor_out_of_place"]),
+        ("only_an_empty_tensor", &["tensor_empty"]),
+        ("strings_not_utf8", &["tensors_none", "string_not_utf8"]),
+        ("key_empty", &["tensors_none", "key_unusual"]),
+        ("name_empty", &["name_empty"]),
+        ("name_of_65_bytes", &["name_too_long_for_ggml"]),
+        ("nul_in_strings", &["key_unusual", "name_control_characters"]),
+        ("split_file", &[]),
+        ("split_that_contradicts_itself", &["split_contradictory"]),
+    ];
+    let mut wrong = Vec::new();
+    for (name, rules) in expected {
+        let mut found = rules_of(name);
+        found.sort_unstable();
+        let mut rules = rules.to_vec();
+        rules.sort_unstable();
+        if found != rules {
+            wrong.push(format!("{name}: {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -74,15 +74,13 @@ fn check_pairs(facts: &Facts<'_>, findings: &mut Findings) {
 fn check_split(structure: &Structure, facts: &Facts<'_>, findings: &mut Findings) {
     let number = |key| number(facts.pairs, key);
     let (Some(part), Some(parts)) = (number("split.no"), number("split.count")) else { return };
-    if part >= parts.max(1) {
-        let message = format!("split.no is {part}, but split.count is {parts}");
-        findings.say("split_contradictory", Severity::Error, 0, message);
-    }
-    let all = number("split.tensors.count");
-    if let Some(all) = all.filter(|all| (structure.tensors.len() as u64) > *all) {
-        let message = format!("the file has {} tensors, but split.tensors.count is {all}", structure.tensors.len());
-        findings.say("split_contradictory", Severity::Error, 0, message);
-    }
+    let tensors = structure.tensors.len() as u64;
+    let message = match number("split.tensors.count") {
+        _ if part >= parts.max(1) => format!("split.no is {part}, but split.count is {parts}"),
+        Some(all) if tensors > all => format!("the file has {tensors} tensors, but split.tensors.count is {all}"),
+        _ => return,
+    };
+    findings.say("split_contradictory", Severity::Error, 0, message);
 }
 
 fn check_tensors(structure: &Structure, facts: &Facts<'_>, findings: &mut Findings) {

@@ -1,0 +1,4 @@
+//! Any bytes as a GGUF file.  Its corpus begins with the fixtures (`fuzz/README.md`).
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| formats::fuzz::gguf(bytes));

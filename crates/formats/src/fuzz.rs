@@ -1,10 +1,12 @@
 //! Bodies of the fuzz targets, so that `cargo test` runs them over the same corpus.  Not part of the interface.
 
+mod detect;
 mod gguf;
 
 use crate::{Bytes, FormatError, Limits, Reading, Structure, safetensors as format};
 use atom::Never;
 
+pub use detect::detect;
 pub use gguf::gguf;
 
 /// Reads bytes as safetensors and asserts what a reading promises.  Panics when a promise is broken.

@@ -31,3 +31,13 @@ fn gguf_corpus_keeps_every_promise() {
     replay("regressions/gguf", formats::fuzz::gguf);
     replay("corpus/gguf", formats::fuzz::gguf);
 }
+
+#[test]
+fn detect_corpus_keeps_every_promise() {
+    fixtures::detect::heads().iter().for_each(|head| formats::fuzz::detect(&head.bytes));
+    replay("regressions/detect", formats::fuzz::detect);
+    replay("corpus/detect", formats::fuzz::detect);
+    // What was found for one format is tried as any file.
+    replay("corpus/safetensors", formats::fuzz::detect);
+    replay("corpus/gguf", formats::fuzz::detect);
+}

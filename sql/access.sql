@@ -9,7 +9,7 @@ CREATE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)
         WHEN p.proname IN ('upsert_atom', 'upsert_atoms', 'insert_atom', 'release_atom', 'insert_atom_relation', 'drop_model', 'rename_model',
                            'begin_import', 'claim_import', 'import_files', 'import_strategy', 'link_import_file', 'announce_parts', 'missing_atoms', 'next_missing',
                            'send_atoms', 'send_atom_part', 'import_bytes', 'hash_import_file', 'finish_import', 'abort_import',
-                           'begin_server_import', 'import_step', 'import_model', 'import_model_at_once') THEN 'write'
+                           'begin_server_import', 'import_step', 'import_model', 'import_model_at_once', 'reread_model') THEN 'write'
         WHEN p.prorettype IN ('content_hash'::regtype, 'cstring'::regtype, 'bytea'::regtype)
              AND p.proname IN ('content_hash_in', 'content_hash_out', 'content_hash_recv', 'content_hash_send') THEN 'public'
         ELSE 'read' END, p.oid::regprocedure

@@ -75,7 +75,7 @@ COMMENT ON COLUMN tensor.dtype IS 'element type, as the format names it';
 COMMENT ON COLUMN tensor.shape IS 'dimensions; empty for a scalar';
 COMMENT ON COLUMN tensor.byte_offset IS 'first byte in the file; NULL when the bytes are not contiguous there';
 COMMENT ON COLUMN tensor.size_bytes IS 'length of the stored bytes';
-COMMENT ON COLUMN tensor.layout IS 'contiguous: the bytes stand in the file as they are';
+COMMENT ON COLUMN tensor.layout IS 'contiguous: the bytes stand in the file as they are; big-endian: so do they, their numbers big-endian';
 
 CREATE TABLE tensor_part (
     tensor_id   bigint NOT NULL REFERENCES tensor ON DELETE CASCADE,

@@ -10,13 +10,17 @@
 
 mod atom;
 mod content_hash;
+mod convert;
 mod export;
+mod format;
 mod import;
 mod model;
 mod pg;
 mod server_file;
 mod stored_file;
+mod stored_tensor;
 mod tensor;
+mod values;
 mod verify;
 
 pgrx::pg_module_magic!();

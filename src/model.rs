@@ -1,9 +1,11 @@
 //! What the files of a model say about themselves.
 
 use formats::Reading;
+use formats::describe::{ARRAY_ELEMENTS_SHOWN, MetadataWriter};
 use pgrx::prelude::*;
 
-use crate::pg::error::PgResult;
+use crate::pg::error::{PgResult, format_fault};
+use crate::pg::interrupt::Backend;
 use crate::stored_file::StoredFile;
 use crate::tensor::structure_for_import;
 
@@ -15,10 +17,15 @@ fn model_metadata(model: Option<&str>, file: default!(Option<&str>, "NULL")) -> 
     let Some(model) = model else { return Ok(TableIterator::new(Vec::new())) };
     let mut rows = Vec::new();
     for stored in StoredFile::of_model(model, file)? {
-        if let Reading::Structured(structure) = structure_for_import(&stored)? {
-            rows.extend(
-                structure.metadata.into_iter().map(|(key, value)| (stored.path.clone(), text(&key), text(value.as_text().unwrap_or_default()))),
-            );
+        let Reading::Structured(structure) = structure_for_import(&stored)? else { continue };
+        let read = |error| format_fault(&error);
+        let writer = MetadataWriter::new(&stored, &structure, ARRAY_ELEMENTS_SHOWN, &Backend).map_err(read)?;
+        for (key, value) in &structure.metadata {
+            let value = match value.as_text() {
+                Some(value) => text(value),
+                None => writer.text(value).map_err(read)?,
+            };
+            rows.push((stored.path.clone(), text(key), value));
         }
     }
     Ok(TableIterator::new(rows))

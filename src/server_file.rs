@@ -49,6 +49,12 @@ impl ServerFile {
     }
 }
 
+/// Tells whether a path is a folder that the caller may look into.
+pub fn is_folder(path: &Path) -> PgResult<bool> {
+    require(Predefined::ReadServerFiles)?;
+    Ok(resolve(path)?.is_dir())
+}
+
 /// Returns the regular files at a path: the file itself, or all below a folder; with their paths inside the model, sorted.
 pub fn list(path: &Path) -> PgResult<Vec<(String, PathBuf)>> {
     require(Predefined::ReadServerFiles)?;

@@ -5,7 +5,7 @@ use formats::{ReadAt, SourceError};
 
 use crate::pg::error::{PgResult, code, fault};
 use crate::pg::segment::{AtomReader, FilePart, PartReader};
-use crate::pg::spi;
+use crate::pg::spi::{self, Row};
 
 /// A file of a stored model.
 #[derive(Debug, Clone)]
@@ -25,16 +25,30 @@ pub struct StoredFile {
 impl StoredFile {
     /// Returns the files of a model by path, or the one asked for; 42704 for unknown names.
     pub fn of_model(model: &str, file: Option<&str>) -> PgResult<Vec<Self>> {
-        const FILES: &str = "SELECT f.file_id, f.path, f.size_bytes, f.content_hash::bytea FROM atoms.model_file f \
+        const FILES: &str = "SELECT f.file_id, $1, f.path, f.size_bytes, f.content_hash::bytea FROM atoms.model_file f \
             WHERE f.model_id OPERATOR(pg_catalog.=) atoms.model_id($1) \
               AND ($2 IS NULL OR f.file_id OPERATOR(pg_catalog.=) atoms.file_id($1, $2)) ORDER BY f.path";
-        Ok(spi::query(FILES, &[model.into(), file.into()], |row| Self {
-            file_id: row.get(1),
-            model: model.to_owned(),
-            path: row.get(2),
-            size_bytes: row.get::<i64>(3) as u64,
-            content_hash: crate::atom::hash_of(row.get(4)),
-        }))
+        Ok(spi::query(FILES, &[model.into(), file.into()], |row| Self::of_row(&row, 1)))
+    }
+
+    /// Reads file_id, the model's name, path, size and hash from five columns of a row, from number `first` on.
+    pub fn of_row(row: &Row<'_>, first: usize) -> Self {
+        Self {
+            file_id: row.get(first),
+            model: row.get(first + 1),
+            path: row.get(first + 2),
+            size_bytes: row.get::<i64>(first + 3) as u64,
+            content_hash: crate::atom::hash_of(row.get(first + 4)),
+        }
+    }
+
+    /// Returns the file with an id; 42704 when there is none.
+    pub fn by_id(file_id: i64) -> PgResult<Self> {
+        const FILE: &str = "SELECT f.file_id, m.name, f.path, f.size_bytes, f.content_hash::bytea \
+            FROM atoms.model_file f JOIN atoms.model m ON m.model_id OPERATOR(pg_catalog.=) f.model_id \
+            WHERE f.file_id OPERATOR(pg_catalog.=) $1";
+        let found = spi::query(FILE, &[file_id.into()], |row| Self::of_row(&row, 1)).pop();
+        found.ok_or_else(|| fault(code::UNKNOWN, format!("file {file_id} does not exist")))
     }
 
     /// Returns the file asked for; 42704 for unknown names.

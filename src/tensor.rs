@@ -1,6 +1,7 @@
 //! Tensors: what a file holds, stored or not, and their bytes.
 
-use formats::{Bytes, FileSource, FormatError, ReadAt, Reading, Structure, Tensor, safetensors};
+use formats::{ByteOrder, Bytes, FileSource, Format, FormatError, ReadAt, Reading, Structure, Tensor};
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::atom::{BYTEA_BYTES_MAX, clamp, too_long};
@@ -10,7 +11,7 @@ use crate::pg::segment::PartReader;
 use crate::pg::{guc, spi};
 use crate::server_file::ServerFile;
 use crate::stored_file::StoredFile;
-use crate::verify::damaged_file;
+use crate::stored_tensor::{LAYOUT_BIG_ENDIAN, LAYOUT_CONTIGUOUS, StoredTensor};
 
 /// Rows of `extract_model_tensors` for a file that is not stored.
 type Tensors = TableIterator<
@@ -44,21 +45,29 @@ fn extract_server_file_tensors(path: Option<&str>, format: default!(Option<&str>
 /// Reads a file of the format named, or of the one its structure shows; 22P03 when it is malformed, 0A000 when it is none.
 fn read_as(source: &dyn ReadAt, format: Option<&str>) -> PgResult<Structure> {
     let limits = guc::limits();
-    let strict = |source| safetensors::read(source, &limits, &Backend).map_err(|error| format_fault(&error));
-    match format.map(str::to_ascii_lowercase).as_deref() {
-        Some("safetensors") => strict(source),
-        Some(other) => Err(fault(code::UNSUPPORTED, format!("format \"{other}\" is not read"))
-            .set_hint("Formats read: safetensors.  Files of any other format are stored whole.")),
-        None => match formats::read(source, &limits, &Backend).map_err(|error| format_fault(&error))? {
-            Reading::Structured(structure) => Ok(structure),
-            // It looks like a format that is read: its reader says where it breaks which rule.
-            Reading::Opaque { reason: Some(_) } => strict(source),
-            Reading::Opaque { reason: None } => {
-                Err(fault(code::UNSUPPORTED, "the bytes are not of a format that is read")
-                    .set_hint("Formats read: safetensors.  Files of any other format are stored whole."))
-            }
-        },
+    let named = format.map(str::to_ascii_lowercase);
+    let format = match named.as_deref().map(|name| (name, Format::from_name(name))) {
+        Some((name, None)) => return Err(not_read(format!("format \"{name}\" is not read"))),
+        Some((_, format)) => format,
+        None => Format::of(source, &limits).map_err(|error| format_fault(&error))?,
+    };
+    match format {
+        Some(format) => format.read(source, &limits, &Backend).map_err(|error| format_fault(&error)),
+        None => {
+            let detection = formats::detect(source, &limits, &Backend).map_err(|error| format_fault(&error))?;
+            Err(not_read("the bytes are not of a format that is read".to_owned()).set_detail(format!(
+                "They look like {}: {}.",
+                detection.format.name(),
+                detection.reason
+            )))
+        }
     }
+}
+
+fn not_read(message: String) -> ErrorReport {
+    let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+    fault(code::UNSUPPORTED, message)
+        .set_hint(format!("Formats read: {}.  Files of any other format are stored whole.", names.join(", ")))
 }
 
 fn tensor_rows(structure: Structure) -> Tensors {
@@ -91,17 +100,7 @@ const ROWS_PER_STATEMENT: usize = 10_000;
 
 #[pg_extern(strict)]
 fn index_tensors(file_id: i64) -> PgResult<i64> {
-    const FILE: &str = "SELECT m.name, f.path, f.size_bytes, f.content_hash::bytea \
-        FROM atoms.model_file f JOIN atoms.model m USING (model_id) WHERE f.file_id = $1";
-    let stored = spi::rows(FILE, &[file_id.into()], |row| StoredFile {
-        file_id,
-        model: row.get(1),
-        path: row.get(2),
-        size_bytes: row.get::<i64>(3) as u64,
-        content_hash: crate::atom::hash_of(row.get(4)),
-    });
-    let stored =
-        stored.into_iter().next().ok_or_else(|| fault(code::UNKNOWN, format!("file {file_id} does not exist")))?;
+    let stored = StoredFile::by_id(file_id)?;
     match structure_for_import(&stored)? {
         Reading::Opaque { reason } => {
             spi::run("UPDATE atoms.model_file SET note = $2 WHERE file_id = $1", &[file_id.into(), reason.into()]);
@@ -113,7 +112,7 @@ fn index_tensors(file_id: i64) -> PgResult<i64> {
                 &[file_id.into(), structure.format.name().into(), structure.variant.clone().into()],
             );
             for tensors in structure.tensors.chunks(ROWS_PER_STATEMENT) {
-                insert_tensors(file_id, tensors);
+                insert_tensors(file_id, tensors, layout_of(&structure));
             }
             insert_tensor_parts(file_id, &structure.tensors);
             Ok(structure.tensors.len() as i64)
@@ -121,16 +120,27 @@ fn index_tensors(file_id: i64) -> PgResult<i64> {
     }
 }
 
-fn insert_tensors(file_id: i64, tensors: &[Tensor]) {
-    const INSERT: &str = "INSERT INTO atoms.tensor (file_id, name, dtype, shape, byte_offset, size_bytes) \
-        SELECT $1, u.name, u.dtype, u.shape::bigint[], u.byte_offset, u.size_bytes \
+/// The word of `tensor.layout` for a file whose tensors lie in one piece each.
+fn layout_of(structure: &Structure) -> &'static str {
+    match structure.byte_order {
+        ByteOrder::Little => LAYOUT_CONTIGUOUS,
+        ByteOrder::Big => LAYOUT_BIG_ENDIAN,
+    }
+}
+
+fn insert_tensors(file_id: i64, tensors: &[Tensor], layout: &str) {
+    const INSERT: &str = "INSERT INTO atoms.tensor (file_id, name, dtype, shape, byte_offset, size_bytes, layout) \
+        SELECT $1, u.name, u.dtype, u.shape::bigint[], u.byte_offset, u.size_bytes, $7 \
         FROM unnest($2, $3, $4, $5, $6) WITH ORDINALITY u (name, dtype, shape, byte_offset, size_bytes, n) ORDER BY u.n";
     let names: Vec<String> = tensors.iter().map(|tensor| tensor.name.to_string()).collect();
     let dtypes: Vec<String> = tensors.iter().map(|tensor| tensor.dtype.name().to_owned()).collect();
     let shapes: Vec<String> = tensors.iter().map(|tensor| array_text(&shape_of(tensor))).collect();
     let offsets: Vec<i64> = tensors.iter().map(|tensor| tensor.offset as i64).collect();
     let sizes: Vec<i64> = tensors.iter().map(|tensor| tensor.length as i64).collect();
-    spi::run(INSERT, &[file_id.into(), names.into(), dtypes.into(), shapes.into(), offsets.into(), sizes.into()]);
+    spi::run(
+        INSERT,
+        &[file_id.into(), names.into(), dtypes.into(), shapes.into(), offsets.into(), sizes.into(), layout.into()],
+    );
 }
 
 /// Arrays of different lengths make no array of arrays, so each passes as text.
@@ -207,56 +217,18 @@ impl TensorParts {
     }
 }
 
-/// Where a stored tensor lies.
-struct StoredTensor {
-    file: StoredFile,
-    byte_offset: u64,
-    size_bytes: u64,
-}
-
-impl StoredTensor {
-    fn find(model: &str, tensor: &str) -> PgResult<Self> {
-        const TENSOR: &str = "SELECT t.file_id, f.path, f.size_bytes, f.content_hash::bytea, t.byte_offset, t.size_bytes \
-            FROM atoms.tensor t JOIN atoms.model_file f ON f.file_id OPERATOR(pg_catalog.=) t.file_id \
-            WHERE t.tensor_id OPERATOR(pg_catalog.=) atoms.find_tensor($1, $2)";
-        let found = spi::query(TENSOR, &[model.into(), tensor.into()], |row| {
-            let file = StoredFile {
-                file_id: row.get(1),
-                model: model.to_owned(),
-                path: row.get(2),
-                size_bytes: row.get::<i64>(3) as u64,
-                content_hash: crate::atom::hash_of(row.get(4)),
-            };
-            row.optional::<i64>(5).map(|offset| Self {
-                file,
-                byte_offset: offset as u64,
-                size_bytes: row.get::<i64>(6) as u64,
-            })
-        });
-        found.into_iter().next().flatten().ok_or_else(|| {
-            fault(code::UNSUPPORTED, format!("the bytes of tensor \"{tensor}\" do not lie in one piece in their file"))
-        })
-    }
-
-    fn read(&self, start: u64, count: u64) -> PgResult<Vec<u8>> {
-        let mut bytes = vec![0; count as usize];
-        self.file.read_exact_at(self.byte_offset + start, &mut bytes).map_err(|_| damaged_file(&self.file))?;
-        Ok(bytes)
-    }
-}
-
 #[pg_extern(stable, strict, parallel_safe)]
 fn reconstruct_tensor(model: &str, tensor: &str) -> PgResult<Vec<u8>> {
     let stored = StoredTensor::find(model, tensor)?;
     if stored.size_bytes > BYTEA_BYTES_MAX {
         return Err(too_long(&format!("tensor \"{tensor}\""), stored.size_bytes, "tensor_slice"));
     }
-    stored.read(0, stored.size_bytes)
+    stored.bytes(0, stored.size_bytes)
 }
 
 #[pg_extern(stable, strict, parallel_safe)]
 fn tensor_slice(model: &str, tensor: &str, start: i64, count: i32) -> PgResult<Vec<u8>> {
     let stored = StoredTensor::find(model, tensor)?;
     let (start, count) = clamp(start, count, stored.size_bytes)?;
-    stored.read(start, count)
+    stored.bytes(start, count)
 }

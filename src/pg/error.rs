@@ -18,6 +18,8 @@ pub mod code {
     pub const MALFORMED_TEXT: Code = Code::ERRCODE_INVALID_TEXT_REPRESENTATION;
     /// An argument out of its domain; bytes that do not have the hash or length given.
     pub const ARGUMENT: Code = Code::ERRCODE_INVALID_PARAMETER_VALUE;
+    /// A number does not fit its type.
+    pub const OUT_OF_RANGE: Code = Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
     /// No such thing.
     pub const UNKNOWN: Code = Code::ERRCODE_UNDEFINED_OBJECT;
     /// Already there.

@@ -10,6 +10,10 @@ static IMPORT_GRACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>
 static THREADS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static HEADER_BYTES_MAX: GucSetting<i32> = GucSetting::<i32>::new(100_000_000);
 static TENSORS_MAX: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
+static METADATA_ENTRIES_MAX: GucSetting<i32> = GucSetting::<i32>::new(65_536);
+static DIMS_MAX: GucSetting<i32> = GucSetting::<i32>::new(64);
+static NESTING_MAX: GucSetting<i32> = GucSetting::<i32>::new(64);
+static UNKNOWN_KEYS_MAX: GucSetting<i32> = GucSetting::<i32>::new(4_096);
 
 /// Defines the settings; called once per backend.
 pub fn define() {
@@ -39,6 +43,15 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    define_limits();
+}
+
+/// Defines what a model file may cost; beyond it a file is stored as opaque bytes.
+fn define_limits() {
+    let define = |name, short, setting, most| {
+        let long = c"A file with more is stored as opaque bytes.";
+        GucRegistry::define_int_guc(name, short, long, setting, 1, most, GucContext::Suset, GucFlags::default());
+    };
     GucRegistry::define_int_guc(
         c"pg_atoms.header_bytes_max",
         c"Longest header of a model file that is read.",
@@ -49,15 +62,20 @@ pub fn define() {
         GucContext::Suset,
         GucFlags::default(),
     );
-    GucRegistry::define_int_guc(
-        c"pg_atoms.tensors_max",
-        c"Most tensors that are read from one file.",
-        c"A file with more is stored as opaque bytes.",
-        &TENSORS_MAX,
-        1,
+    define(c"pg_atoms.tensors_max", c"Most tensors that are read from one file.", &TENSORS_MAX, 100_000_000);
+    define(
+        c"pg_atoms.metadata_entries_max",
+        c"Most metadata entries that are read from one file.",
+        &METADATA_ENTRIES_MAX,
         100_000_000,
-        GucContext::Suset,
-        GucFlags::default(),
+    );
+    define(c"pg_atoms.dims_max", c"Most dimensions of a tensor.", &DIMS_MAX, 1024);
+    define(c"pg_atoms.nesting_max", c"Most objects and arrays within each other in a JSON header.", &NESTING_MAX, 127);
+    define(
+        c"pg_atoms.unknown_keys_max",
+        c"Most keys in the entry of a tensor that its format does not know.",
+        &UNKNOWN_KEYS_MAX,
+        1_000_000,
     );
 }
 
@@ -80,6 +98,10 @@ pub fn limits() -> Limits {
         tensors_max: TENSORS_MAX.get() as u64,
         // What a name can have in the unique index on tensors.
         name_bytes_max: 2000,
+        metadata_entries_max: METADATA_ENTRIES_MAX.get() as u64,
+        dims_max: DIMS_MAX.get() as u64,
+        nesting_max: NESTING_MAX.get() as u64,
+        unknown_keys_max: UNKNOWN_KEYS_MAX.get() as u64,
         ..Limits::default()
     }
 }

@@ -139,6 +139,65 @@ impl ByteaArray {
     }
 }
 
+/// A float8[] whose memory belongs to the query, so that returning it copies nothing.
+pub struct Float8Array {
+    value: *mut u64,
+    elements: usize,
+}
+
+impl Float8Array {
+    /// Makes an array of zeros.  The caller has bounded its length: a value has less than 1 GB.
+    pub fn new(elements: usize) -> Self {
+        let bytes = ARRAY_HEADER + elements * 8;
+        // SAFETY: palloc0 gives zeroed memory, aligned for any value, that lives as long as the context of the query.
+        let value = unsafe { pg_sys::palloc0(bytes) }.cast::<u64>();
+        // An array without elements has no dimensions, and ends behind its first four words.
+        let (dimensions, bytes) = if elements == 0 { (0, 16) } else { (1, bytes) };
+        // SAFETY: the header lies within what was allocated; array.h gives its words.
+        let header = unsafe { std::slice::from_raw_parts_mut(value.cast::<u8>(), ARRAY_HEADER) };
+        let mut put = |at: usize, word: [u8; 4]| header[at..at + 4].copy_from_slice(&word);
+        put(0, length_word(bytes - LENGTH_WORD));
+        put(4, i32::to_ne_bytes(dimensions));
+        put(12, pg_sys::FLOAT8OID.to_u32().to_ne_bytes());
+        put(16, (elements as i32).to_ne_bytes());
+        put(20, 1i32.to_ne_bytes());
+        Self { value, elements }
+    }
+
+    /// Returns the elements, to be overwritten.
+    pub fn as_mut_slice(&mut self) -> &mut [f64] {
+        // SAFETY: `new` allocated and zeroed so many elements behind the header, whose 24 bytes keep the alignment of eight.
+        unsafe { std::slice::from_raw_parts_mut(self.value.cast::<u8>().add(ARRAY_HEADER).cast(), self.elements) }
+    }
+}
+
+impl IntoDatum for Float8Array {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(pg_sys::Datum::from(self.value))
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::FLOAT8ARRAYOID
+    }
+}
+
+// SAFETY: the datum is a float8[], as `new` says.
+unsafe impl BoxRet for Float8Array {
+    unsafe fn box_into<'fcx>(self, call: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        // SAFETY: the memory belongs to the context that the function was called in.
+        unsafe { call.return_raw_datum(pg_sys::Datum::from(self.value)) }
+    }
+}
+
+// SAFETY: names the SQL type that the datum has.
+unsafe impl SqlTranslatable for Float8Array {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Float8Array);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("double precision[]"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("double precision[]")));
+}
+
 fn as_bytes(words: &mut [u64]) -> &mut [u8] {
     // SAFETY: any u64 is eight bytes that are all initialised, and bytes need no alignment.
     unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len() * 8) }

@@ -1,7 +1,7 @@
 //! A file's structure as one JSON document, for people and programs that ask what a file is.
 
 use crate::gguf::{self, ArrayReader, Dialect};
-use crate::{Array, ByteOrder, Finding, Format, FormatError, ReadAt, Structure, Tensor, Value};
+use crate::{Array, ByteOrder, Detection, FileFormat, Finding, Format, FormatError, Limits, ReadAt, Severity, Structure, Tensor, Value};
 use atom::Interrupt;
 use serde_json::{Map, Value as Json, json};
 
@@ -95,6 +95,86 @@ fn float(value: f64) -> Json {
 fn hex(bytes: &[u8]) -> Json {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     json!({ "$hex": digits })
+}
+
+/// Returns all that is known of a file as JSON: what it is and why, its structure where it is read, else the error.
+///
+/// Arrays of the metadata with more than `elements_max` elements are summarised.  Errors: the source cannot be read; interruption.
+pub fn file_json(
+    source: &dyn ReadAt,
+    limits: &Limits,
+    elements_max: u64,
+    interrupt: &dyn Interrupt,
+) -> Result<Map<String, Json>, FormatError> {
+    let detection = crate::detect(source, limits, interrupt)?;
+    let mut document = Map::new();
+    document.insert("format".to_owned(), json!(detection.format.name()));
+    document.insert("variant".to_owned(), json!(detection.variant));
+    document.insert("confidence".to_owned(), json!(detection.confidence));
+    document.insert("reason".to_owned(), json!(detection.reason));
+    document.insert("size_bytes".to_owned(), json!(source.size()));
+    let Some(format) = Format::of(source, limits)? else {
+        let findings: Vec<Json> = findings_of_opaque(&detection).iter().map(finding_json).collect();
+        document.insert("findings".to_owned(), Json::Array(findings));
+        return Ok(document);
+    };
+    match format.read(source, limits, interrupt) {
+        Ok(structure) => {
+            document.insert("format".to_owned(), json!(structure.format.name()));
+            let metadata = MetadataWriter::new(source, &structure, elements_max, interrupt)?;
+            document.append(&mut structure_json(&structure, &metadata)?);
+        }
+        Err(error @ FormatError::Refused { .. }) => {
+            document.insert("error".to_owned(), error_json(&error));
+            document.insert("findings".to_owned(), Json::Array(vec![finding_json(&refused(&error))]));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(document)
+}
+
+fn error_json(error: &FormatError) -> Json {
+    json!({
+        "message": error.to_string(),
+        "detail": error.detail(),
+        "hint": error.hint(),
+        "byte_offset": error.offset(),
+    })
+}
+
+/// Returns what is worth knowing of a file, read or not.
+///
+/// Errors: the source cannot be read; interruption.
+pub fn findings(source: &dyn ReadAt, limits: &Limits, interrupt: &dyn Interrupt) -> Result<Vec<Finding>, FormatError> {
+    let Some(format) = Format::of(source, limits)? else {
+        return Ok(findings_of_opaque(&crate::detect(source, limits, interrupt)?));
+    };
+    match format.read(source, limits, interrupt) {
+        Ok(structure) => Ok(structure.findings),
+        Err(error @ FormatError::Refused { .. }) => Ok(vec![refused(&error)]),
+        Err(error) => Err(error),
+    }
+}
+
+/// The finding of a file that breaks a rule of its format.
+fn refused(error: &FormatError) -> Finding {
+    let message = match error.detail() {
+        Some(detail) => format!("{error}: {}", detail.trim_end_matches('.')),
+        None => error.to_string(),
+    };
+    Finding { rule: "structure_refused", severity: Severity::Error, offset: error.offset(), message }
+}
+
+/// The finding of a file that is no model file, although its name may say so.
+fn findings_of_opaque(detection: &Detection) -> Vec<Finding> {
+    let rule = match (detection.format, detection.variant.as_deref()) {
+        (FileFormat::LfsPointer, _) => "lfs_pointer",
+        (FileFormat::Html, _) => "html_page",
+        (FileFormat::Empty, _) => "file_empty",
+        (_, Some("truncated")) => "file_truncated",
+        _ => return Vec::new(),
+    };
+    vec![Finding { rule, severity: Severity::Error, offset: 0, message: detection.reason.clone() }]
 }
 
 /// Returns a structure as JSON: `tensors`, `metadata`, `findings` and what else the file's header says.

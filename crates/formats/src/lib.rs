@@ -34,6 +34,7 @@ mod reader;
 pub mod safetensors;
 mod seen;
 mod source;
+pub mod stats;
 mod tensor;
 
 use std::ops::Range;
@@ -59,6 +60,40 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every format that is read.
+    pub const ALL: [Format; 2] = [Format::Safetensors, Format::Gguf];
+
+    /// Returns the format that a file's first bytes announce, None when they announce none that is read.
+    ///
+    /// Errors: the source cannot be read.
+    pub fn of(source: &dyn ReadAt, limits: &Limits) -> Result<Option<Format>, FormatError> {
+        Ok(match () {
+            () if gguf::looks_like(source)? => Some(Format::Gguf),
+            () if safetensors::looks_like(source, limits)? => Some(Format::Safetensors),
+            () => None,
+        })
+    }
+
+    /// Returns the format of that lower-case name.
+    pub fn from_name(name: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// Returns the structure of a file that is said to be of this format.
+    ///
+    /// Errors: the first broken rule or limit, an unreadable source, interruption.
+    pub fn read(
+        self,
+        source: &dyn ReadAt,
+        limits: &Limits,
+        interrupt: &dyn atom::Interrupt,
+    ) -> Result<Structure, FormatError> {
+        match self {
+            Format::Safetensors => safetensors::read(source, limits, interrupt),
+            Format::Gguf => gguf::read(source, limits, interrupt),
+        }
+    }
+
     /// Returns the lower-case name that is stored and shown, e.g. `safetensors`.
     pub fn name(self) -> &'static str {
         match self {
@@ -118,12 +153,8 @@ pub enum Reading {
 /// A file that looks like a known format but breaks its rules, or a limit, is opaque with a reason.  Errors: only a source that
 /// cannot be read, and interruption.
 pub fn read(source: &dyn ReadAt, limits: &Limits, interrupt: &dyn atom::Interrupt) -> Result<Reading, FormatError> {
-    let read = match () {
-        () if gguf::looks_like(source)? => gguf::read,
-        () if safetensors::looks_like(source, limits)? => safetensors::read,
-        () => return Ok(Reading::Opaque { reason: None }),
-    };
-    match read(source, limits, interrupt) {
+    let Some(format) = Format::of(source, limits)? else { return Ok(Reading::Opaque { reason: None }) };
+    match format.read(source, limits, interrupt) {
         Ok(structure) => Ok(Reading::Structured(structure)),
         Err(error @ FormatError::Refused { .. }) => Ok(Reading::Opaque { reason: Some(error.to_string()) }),
         Err(error) => Err(error),

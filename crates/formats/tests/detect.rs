@@ -236,6 +236,8 @@ fn directories_are_told_by_their_names() {
         (&["m.ckpt.data-00000-of-00001"], "unknown", None, ""),
         (&["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"], "coreml", Some("package"), ""),
         (&["config.json", "model.safetensors"], "unknown", None, ""),
+        (&["sub/a-00001-of-00002.gguf", "sub/a.index", "sub/a.data-00000-of-00001"], "unknown", None, ""),
+        (&["sub/model.safetensors.index.json"], "unknown", None, ""),
         (&[], "unknown", None, ""),
     ];
     for (names, format, variant, word) in cases {

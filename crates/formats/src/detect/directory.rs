@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 /// Returns what a directory is, given the names of its files relative to it, folders divided by `/`.
 pub fn detect_directory(names: &[&str]) -> Detection {
+    let own: Vec<&str> = names.iter().copied().filter(|name| !name.contains('/')).collect();
     let known = saved_model(names)
         .or_else(|| diffusers(names))
         .or_else(|| core_ml(names))
-        .or_else(|| index(names))
-        .or_else(|| checkpoint(names))
-        .or_else(|| shards(names));
+        .or_else(|| index(&own))
+        .or_else(|| checkpoint(&own))
+        .or_else(|| shards(&own));
     known.unwrap_or_else(|| Detection::new(FileFormat::Unknown, confidence::NONE, "its names tell no known format"))
 }
 
@@ -41,7 +42,7 @@ fn core_ml(names: &[&str]) -> Option<Detection> {
 
 /// A sharded model with its index; `transformers` names both kinds.
 fn index(names: &[&str]) -> Option<Detection> {
-    let index = |ending: &str| names.iter().find(|name| name.ends_with(ending) && !name.contains('/'));
+    let index = |ending: &str| names.iter().find(|name| name.ends_with(ending));
     let (index, variant) = match (index(".safetensors.index.json"), index(".bin.index.json")) {
         (Some(index), _) => (index, "safetensors"),
         (None, Some(index)) => (index, "pytorch"),

@@ -4,5 +4,6 @@
 //! of the real files that `tests/models/pins.json` lists; `make test` sets both.
 
 mod detection;
+mod gguf;
 mod python;
 mod values;

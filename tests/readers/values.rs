@@ -11,8 +11,8 @@ use crate::python;
 /// Blocks of noise per type.  Their scales are NaN or infinite now and then.
 const NOISE_BLOCKS: usize = 4096;
 
-/// Words that overwrite each place of a block: as half precision 0, -0, the least and greatest denormals, the greatest numbers, 1,
-/// infinities, NaN of both signs, quiet and signalling; then infinities and NaN as the upper half of single precision.
+/// Words that overwrite each place of a block: as half precision 0, -0, the least and greatest denormals, the greatest numbers,
+/// 1, infinities, NaN of both signs, quiet and signalling; then infinities and NaN as the upper half of single precision.
 const WORDS: [u16; 17] = [
     0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x7BFF, 0xFBFF, 0x3C00, 0x7C00, 0xFC00, 0x7E00, 0xFE00, 0x7C01, 0xFD55,
     0x7F80, 0xFF80, 0x7FC1,

@@ -1,8 +1,9 @@
 //! Tensor bytes as numbers: every dtype but C64, widened to f64.
 //!
-//! Bit for bit what the reference implementations compute: the Python package `gguf` 0.19.0 for ggml's block types, C's
-//! `dequantize_row_*` of ggml (`ggml-quants.c` at d99724f) for the four that it lacks, `ml_dtypes` 0.6.0 for floats of 8 bits and
-//! less, numpy 2.4 for the rest.  Block types round in f32 after each operation, as both do, and widen last.
+//! Bit for bit what the reference implementations compute: the Python package `gguf` 0.19.0 for ggml's block types, ggml itself
+//! (`ggml-quants.c` and `ggml-common.h` at d99724f) for Q8_1, Q8_K, Q1_0 and Q2_0, which that lacks, `ml_dtypes` 0.6.0 for
+//! floats of 8 bits and less, numpy 2.4 for the rest.  Block types round in f32 after each operation, as both do, and widen
+//! last.
 
 mod block;
 mod error;
@@ -22,11 +23,14 @@ pub use error::DecodeError;
 
 /// Decodes whole blocks into `out`, which has exactly the elements of `bytes`.
 ///
-/// Integers widen exactly or not at all.  BOOL is 0 for the byte 0 and 1 for any other.  The elements of F4 and F6 are packed from
-/// the least significant bit on, four of F6 in three bytes; safetensors leaves their packing open.
+/// Integers widen exactly or not at all.  BOOL is 0 for the byte 0 and 1 for any other.  The elements of F4 and F6 are packed
+/// from the least significant bit on, four of F6 in three bytes; safetensors leaves their packing open.
 ///
-/// Infinities stay, and F64 keeps every bit.  Any other plain element that is NaN becomes a quiet NaN of the same sign, with its
-/// payload where it has 16 bits or more.  For a block type it is only promised that a NaN is one: the processor chooses its bits.
+/// Infinities stay, and F64 keeps every bit.  Any other plain element that is NaN becomes a quiet NaN of the same sign, with
+/// its payload where it has 16 bits or more.  For a block type it is only promised that a NaN is one: the processor chooses its
+/// bits, and gguf and ggml differ in them too.
+///
+/// Cannot be interrupted: decode a large tensor piece by piece.
 ///
 /// Errors: C64, a length that is not that of `out`, and integers beyond 2^53; what `out` then holds is not said.
 pub fn values(dtype: Dtype, order: ByteOrder, bytes: &[u8], out: &mut [f64]) -> Result<(), DecodeError> {

@@ -200,9 +200,14 @@ fn small_blocks_by_hand() {
     assert_eq!(found[..4], [-0.5, 0.0, 0.5, 1.0]);
     let found = decode(Dtype::IQ4_NL, &block(&[0x3800], &quanta));
     assert_eq!((found[3], found[19], found[4]), (-63.5, 56.5, 0.5));
-    // 2^(128 - 127) times 0 and -6, then 1: the codes of F4.
+    // 2^(128 - 127) times 1 and -6, the codes 2 and 15 of F4.
     let found = decode(Dtype::MXFP4, &[&[128][..], &[0xF2; 16]].concat());
     assert_eq!((found[0], found[16]), (2.0, -12.0));
+    // Exponents at the ends of the range: denormal in single precision, and no NaN.
+    for exponent in [0, 1, 2, 255] {
+        let found = decode(Dtype::MXFP4, &[&[exponent][..], &[0xF1; 16]].concat());
+        assert_eq!(found[0], 2_f64.powi(i32::from(exponent) - 128));
+    }
     // E4M3 scales of 1, the least, the code that ggml takes for 0, and 480.
     let found = decode(Dtype::NVFP4, &[&[0x38, 1, 0x7F, 0xFF][..], &[0xF2; 32]].concat());
     assert_eq!([found[0], found[8], found[16], found[32], found[48]], [1.0, -6.0, 2_f64.powi(-9), 0.0, 480.0]);

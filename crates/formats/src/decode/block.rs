@@ -1,7 +1,8 @@
 //! Blocks of 32 to 128 elements, each with its own scale.
 //!
-//! Sources: the classes of these names in `gguf/quants.py` of gguf 0.19.0; `dequantize_row_q1_0`, `_q2_0` and `block_q8_1` of ggml.
-//! `d` is the scale, `m` the minimum, `q` a quantum, as there.  Most put the low halves of all bytes before the high ones.
+//! Sources: the classes of these names in `gguf/quants.py` of gguf 0.19.0; `dequantize_row_q1_0`, `_q2_0` and `block_q8_1` of
+//! ggml. `d` is the scale, `m` the minimum, `q` a quantum, as there.  Most put the low halves of all bytes before the high
+//! ones.
 
 use super::piece::{bits, crumbs, field, half, pick, pieces, pieces_mut, put};
 

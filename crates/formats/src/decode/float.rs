@@ -1,7 +1,8 @@
 //! Floats below 32 bits.
 //!
-//! Sources: IEEE 754 binary16; the OCP 8-bit floating point specification (OFP8) 1.0 and Microscaling Formats (MX) specification
-//! 1.0; for the FNUZ kinds "8-bit Numerical Formats for Deep Neural Networks" (Noune and others, arXiv 2206.02915).
+//! Sources: IEEE 754 binary16; the OCP 8-bit floating point specification (OFP8) 1.0 and Microscaling Formats (MX)
+//! specification 1.0; for the FNUZ kinds "8-bit Numerical Formats for Deep Neural Networks" (Noune and others, arXiv
+//! 2206.02915).
 
 /// Returns a half-precision number; a NaN keeps its payload, signalling or not.
 ///

@@ -1,6 +1,7 @@
 //! Blocks of 256 elements that index into a grid: eight or four neighbours are one point of it.
 //!
-//! Source: the classes of these names in `gguf/quants.py` of gguf 0.19.0.  `d` is the block's scale, `db` and `dl` are those of runs.
+//! Source: the classes of these names in `gguf/quants.py` of gguf 0.19.0.  `d` is the block's scale, `db` and `dl` are those of
+//! runs.
 
 use super::grids;
 use super::piece::{bits, crumbs, field, half, nibbles, pick, pieces, pieces_mut, put, word};

@@ -1,7 +1,8 @@
 //! The grids of the IQ types, and how their points are packed.
 //!
-//! Facts of ggml: `iq2xxs_grid`, `iq2xs_grid`, `iq2s_grid`, `iq3xxs_grid`, `iq3s_grid` and `iq1s_grid` of `ggml-common.h`, packed as
-//! in `gguf/quants.py` of gguf 0.19.0, `grid_hex`: each point in 16 bits, its first element lowest.  The compiler unpacks them.
+//! Facts of ggml: `iq2xxs_grid`, `iq2xs_grid`, `iq2s_grid`, `iq3xxs_grid`, `iq3s_grid` and `iq1s_grid` of `ggml-common.h`,
+//! packed as in `gguf/quants.py` of gguf 0.19.0, `grid_hex`: each point in 16 bits, its first element lowest.  The compiler
+//! unpacks them.
 
 /// Points of IQ2_XXS.
 pub(super) static IQ2_XXS: [[i8; 8]; 256] = pairs(&IQ2_XXS_PACKED, [8, 25, 43, 0]);

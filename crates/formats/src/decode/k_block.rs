@@ -1,7 +1,7 @@
 //! Blocks of 256 elements without a grid: a scale for the block, and mostly small ones for runs of 16 or 32.
 //!
-//! Source: the classes of these names in `gguf/quants.py` of gguf 0.19.0; `dequantize_row_q8_K` of ggml.  `d` is the block's scale,
-//! `dl` and `ml` are scale and minimum of a run, `q` a quantum, `ql` and `qh` its low and high bits.
+//! Source: the classes of these names in `gguf/quants.py` of gguf 0.19.0; `dequantize_row_q8_K` of ggml.  `d` is the block's
+//! scale, `dl` and `ml` are scale and minimum of a run, `q` a quantum, `ql` and `qh` its low and high bits.
 
 use super::block::{NON_LINEAR, halves};
 use super::piece::{crumbs, field, half, nibbles, pick, pieces, pieces_mut, put, word};

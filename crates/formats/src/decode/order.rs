@@ -1,7 +1,8 @@
 //! The walk over blocks, and the order of the bytes within them.
 //!
 //! A big-endian ggml stores each number of more than one byte big-endian, also those that its structs (`ggml-common.h`) declare
-//! as bytes but its code copies into words.  It has no converter for most types, so that only ggml itself tells them.
+//! as bytes but its quantizers (`quantize_row_*` of `ggml-quants.c`) copy out of words.  Of IQ2_XXS its decoder would read the
+//! indices in the opposite order; what the quantizer writes counts here.
 
 use super::piece::{pieces, pieces_mut};
 use super::{ByteOrder, Dtype};

@@ -161,3 +161,47 @@ fn findings_tell_what_is_odd() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// Keys that llama.cpp needs of a model, and that only some files lack.
+#[test]
+fn missing_keys_are_findings() {
+    let rules_of = |model: &Model| {
+        let findings = strict(&model.bytes()).unwrap().findings;
+        findings.into_iter().map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    let bare = Model::new().tensor("a", "Q8_0", &[32]);
+    assert_eq!(rules_of(&bare), ["architecture_missing", "quantization_version_missing"]);
+    let named = bare.with("general.architecture", files::Value::text("llama"));
+    assert_eq!(rules_of(&named), ["quantization_version_missing"]);
+    let whole = named.with("general.quantization_version", files::Value::U32(2));
+    assert_eq!(rules_of(&whole), [""; 0]);
+    let plain = Model::new().with("general.architecture", files::Value::text("llama")).tensor("a", "F32", &[1]);
+    assert_eq!(rules_of(&plain), [""; 0]);
+}
+
+#[test]
+fn the_variant_names_version_order_and_part() {
+    let variant = |model: Model| strict(&model.bytes()).unwrap().variant.unwrap();
+    assert_eq!(variant(small()), "v3");
+    assert_eq!(variant(small().version(2).big_endian()), "v2 big-endian");
+    assert_eq!(variant(small().version(1).split(1, 3, 9)), "v1, part 2 of 3");
+    assert_eq!(variant(small().split(0, 1, 3)), "v3");
+}
+
+/// Arrays that are worth a store of their own are sections; short ones are not.
+#[test]
+fn large_arrays_are_sections() {
+    let structure =
+        strict(&files::valid().into_iter().find(|valid| valid.name == "vocabulary").unwrap().bytes).unwrap();
+    let arrays = structure.metadata.iter().filter_map(|(_, value)| match value {
+        formats::Value::Array(array) => Some(array.offset..array.offset + array.length),
+        _ => None,
+    });
+    assert_eq!(structure.sections, arrays.collect::<Vec<_>>());
+    assert_eq!(structure.sections.len(), 3);
+    let array = |count| files::Value::Array(files::types::U8, vec![files::Value::U8(7); count]);
+    let model = Model::new().with("short", array(8191)).with("long", array(8192));
+    let structure = strict(&model.bytes()).unwrap();
+    assert_eq!(structure.sections.len(), 1);
+    assert_eq!(structure.sections[0].end - structure.sections[0].start, 8192);
+}

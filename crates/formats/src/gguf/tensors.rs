@@ -111,13 +111,17 @@ fn read_shape(reader: &mut Reader<'_>, dialect: Dialect, name: &str) -> Result<B
 }
 
 /// Returns the bytes of a tensor: each run of the fastest dimension is whole blocks.
+///
+/// A dimension of 0 makes the tensor empty but excuses no other: so whoever multiplies the dimensions may do so in any order.
 fn size(name: &str, dtype: Dtype, shape: &[u64]) -> Result<u64, Fault> {
     let overflow = || Fault::SizeOverflow { name: name.into(), dtype, dims: shape.len() as u64 };
     let run = shape.first().copied().unwrap_or(1);
     if !run.is_multiple_of(dtype.block().elements) {
         return Err(Fault::PartialBlock { name: name.into(), dtype, elements: run });
     }
-    let elements = shape.iter().try_fold(1_u64, |product, dim| product.checked_mul(*dim)).ok_or_else(overflow)?;
+    let product =
+        shape.iter().try_fold(1_u64, |product, dim| product.checked_mul((*dim).max(1))).ok_or_else(overflow)?;
+    let elements = if shape.contains(&0) { 0 } else { product };
     dtype.size(elements).map_err(|reason| match reason {
         Unsized::Overflow => overflow(),
         Unsized::PartialBlock => Fault::PartialBlock { name: name.into(), dtype, elements },

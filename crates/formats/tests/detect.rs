@@ -235,6 +235,7 @@ fn directories_are_told_by_their_names() {
         (&[".index", ".data-00000-of-00001", "checkpoint"], "tensorflow-checkpoint", None, "\"\""),
         (&["m.ckpt.data-00000-of-00001"], "unknown", None, ""),
         (&["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"], "coreml", Some("package"), ""),
+        (&["Data/com.apple.CoreML/model.mlmodel"], "unknown", None, ""),
         (&["config.json", "model.safetensors"], "unknown", None, ""),
         (&["sub/a-00001-of-00002.gguf", "sub/a.index", "sub/a.data-00000-of-00001"], "unknown", None, ""),
         (&["sub/model.safetensors.index.json"], "unknown", None, ""),

@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
         if let FieldValue::Bytes(place) = &field.value {
             self.at = place.end;
         }
-        match field.number == 0 || (self.at > self.end && !self.outermost) {
+        match self.at > self.end && !self.outermost {
             true => Step::Broken,
             false => Step::Field(field),
         }

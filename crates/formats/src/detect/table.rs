@@ -110,7 +110,7 @@ const TABLE: &[FormatInfo] = &[
         FileFormat::Safetensors,
         "safetensors",
         &["safetensors", "sft"],
-        "A JSON header, then tensors without gaps. Variants: stable-diffusion checkpoint, lora, by the names of tensors; truncated.",
+        "A JSON header, then tensors without gaps. Variants, by tensors' names: stable-diffusion checkpoint, lora.",
     )),
     read(row(
         FileFormat::Gguf,
@@ -152,7 +152,7 @@ const TABLE: &[FormatInfo] = &[
         FileFormat::TensorFlowCheckpoint,
         "tensorflow-checkpoint",
         &["index", "ckpt"],
-        "Variants: index, the table of a checkpoint's tensors; v1, tensors in the table itself. Data shards are raw and unknown.",
+        "Variants: index, the table of a checkpoint's tensors; v1, tensors in the table itself. Data shards are unknown.",
     ),
     row(FileFormat::Keras, "keras", &["keras"], "A zip of config.json, metadata.json and model.weights.h5."),
     row(

@@ -35,7 +35,8 @@ pub(super) fn lfs_pointer(probe: &Probe) -> Answer {
     Ok(Some(match target {
         Some((oid, size)) => {
             let reason = format!(
-                "a Git LFS pointer of {file_bytes} bytes: the real file has {size} bytes and SHA-256 {oid}; fetch it with git lfs pull"
+                "a Git LFS pointer of {file_bytes} bytes: the real file has {size} bytes and SHA-256 {oid}; \
+                 fetch it with git lfs pull"
             );
             Detection::new(FileFormat::LfsPointer, confidence::WALKED, reason)
         }

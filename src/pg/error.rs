@@ -69,10 +69,6 @@ pub fn code_of(kind: FaultKind) -> PgSqlErrorCode {
 
 /// Returns the error of a reader of formats as a user sees it.
 pub fn format_fault(error: &FormatError) -> ErrorReport {
-    if error.kind() == FaultKind::Interrupted {
-        // The server knows why, and says so.
-        pgrx::check_for_interrupts!();
-    }
     let mut report = fault(code_of(error.kind()), error.to_string());
     if let Some(detail) = error.detail() {
         report = report.set_detail(detail);

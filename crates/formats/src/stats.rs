@@ -44,7 +44,13 @@ impl Moments {
 
     fn join(&mut self, finite: u64, values: &[f64]) {
         let finite_values = || values.iter().copied().filter(|value| value.is_finite());
-        let mean = finite_values().sum::<f64>() / finite as f64;
+        let sum = finite_values().sum::<f64>();
+        // Values near the largest number: their sum would be infinite, their mean is not.
+        let mean = if sum.is_finite() {
+            sum / finite as f64
+        } else {
+            finite_values().map(|value| value / finite as f64).sum()
+        };
         let squares = finite_values().map(|value| (value - mean) * (value - mean)).sum::<f64>();
         let (before, all) = (self.finite as f64, self.finite.saturating_add(finite) as f64);
         let apart = mean - self.mean;
@@ -169,6 +175,9 @@ mod tests {
         let mut moments = Moments::default();
         moments.add(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
         assert_eq!((moments.min(), moments.max(), moments.mean(), moments.deviation()), (None, None, None, None));
+        let mut largest = Moments::default();
+        largest.add(&[f64::MAX, f64::MAX]);
+        assert_eq!(largest.mean(), Some(f64::MAX));
         moments.add(&[0.0, -0.0, 4.0, f64::NAN]);
         assert_eq!((moments.count, moments.zeros, moments.nans, moments.infinities), (7, 2, 2, 2));
         assert_eq!((moments.min(), moments.max(), moments.mean()), (Some(0.0), Some(4.0), Some(4.0 / 3.0)));

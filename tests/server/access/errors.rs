@@ -8,7 +8,7 @@ use crate::support::read_calls::prepare;
 use crate::support::{Database, refused};
 
 /// SQLSTATE and statement; each names a thing that is not there, or says something false about one that is.
-const REFUSED: [(&str, &str); 62] = [
+const REFUSED: [(&str, &str); 85] = [
     // No such model.
     ("42704", "SELECT atoms.model_id('none')"),
     ("42704", "SELECT atoms.file_id('none', 'f')"),
@@ -27,6 +27,17 @@ const REFUSED: [(&str, &str); 62] = [
     ("42704", "SELECT atoms.export_model('none', '/x')"),
     ("42704", "SELECT * FROM atoms.verify_model('none')"),
     ("42704", "SELECT * FROM atoms.dedup_report('none')"),
+    ("42704", "SELECT * FROM atoms.detect_format('none'::text)"),
+    ("42704", "SELECT atoms.describe_file('none', 'f')"),
+    ("42704", "SELECT atoms.describe_file('one', 'none')"),
+    ("42704", "SELECT * FROM atoms.file_findings('none')"),
+    ("42704", "SELECT atoms.reread_model('none')"),
+    ("42704", "SELECT atoms.tensor_values('none', 'a')"),
+    ("42704", "SELECT atoms.tensor_values('one', 'none')"),
+    ("42704", "SELECT * FROM atoms.tensor_stats('one', 'none')"),
+    ("42704", "SELECT * FROM atoms.compare_tensors(0, 0)"),
+    ("42704", "SELECT * FROM atoms.diff_models('one', 'none')"),
+    ("42704", "SELECT atoms.export_tensors('none', '/x')"),
     // No such file of it.
     ("42704", "SELECT atoms.file_id('one', 'none')"),
     ("42704", "SELECT atoms.export_file_chunks('one', 'none')"),
@@ -62,6 +73,18 @@ const REFUSED: [(&str, &str); 62] = [
     ("22023", "SELECT atoms.find_tensor('twin', 'w')"),
     ("22023", "SELECT atoms.content_hash('short'::bytea)"),
     ("22023", "SELECT atoms.rename_model('one', '')"),
+    ("22023", "SELECT atoms.tensor_values('one', 'a', -1, 1)"),
+    ("22023", "SELECT atoms.tensor_values('one', 'a', 0, -1)"),
+    ("22023", "SELECT * FROM atoms.tensor_stats('one', 'a', 0)"),
+    ("22023", "SELECT * FROM atoms.tensor_stats('one', 'a', 10001)"),
+    ("22023", "SELECT atoms.decode_values('xyz', 'F16')"),
+    ("22023", "SELECT atoms.decode_values('xy', 'F17')"),
+    ("22003", "SELECT atoms.decode_values('\\x0100000000002000', 'I64')"),
+    ("0A000", "SELECT atoms.decode_values('12345678', 'C64')"),
+    ("0A000", "SELECT atoms.export_tensors('one', '/x', 'onnx')"),
+    ("0A000", "SELECT * FROM atoms.extract_model_tensors('x'::bytea, 'onnx')"),
+    ("54000", "SELECT atoms.decode_values(convert_to(repeat('x', (16 << 20) + 1), 'UTF8'), 'U8')"),
+    ("22P03", "SELECT * FROM atoms.extract_model_tensors('GGUF'::bytea, 'gguf')"),
     // Malformed.
     ("22P02", "SELECT 'xyz'::atoms.content_hash"),
     ("22P03", "SELECT * FROM atoms.extract_model_tensors('\\x0a000000000000007b'::bytea, 'safetensors')"),

@@ -15,7 +15,7 @@ use crate::support::{Database, refused};
 /// Input and output of the type: for everybody, or no client could see a value.
 const PUBLIC: [&str; 4] = ["content_hash_in", "content_hash_out", "content_hash_recv", "content_hash_send"];
 
-const WRITE: [&str; 25] = [
+const WRITE: [&str; 26] = [
     "abort_import",
     "announce_parts",
     "begin_import",
@@ -37,6 +37,7 @@ const WRITE: [&str; 25] = [
     "next_missing",
     "release_atom",
     "rename_model",
+    "reread_model",
     "send_atom_part",
     "send_atoms",
     "upsert_atom",

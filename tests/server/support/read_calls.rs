@@ -6,7 +6,7 @@ use postgres::{Client, SimpleQueryMessage};
 use super::import::{TENSOR, import_bytes};
 
 /// Routine and call; the calls ask about the models of [`prepare`].
-pub const READ_CALLS: [(&str, &str); 51] = [
+pub const READ_CALLS: [(&str, &str); 63] = [
     ("access_rules", "SELECT * FROM atoms.access_rules()"),
     ("atom_hash", "SELECT atoms.atom_hash(atom_id) FROM atoms.atom"),
     ("atom_problem", "SELECT atoms.atom_problem(atom_id) FROM atoms.atom"),
@@ -19,6 +19,7 @@ pub const READ_CALLS: [(&str, &str); 51] = [
     ("check_model_name", "SELECT atoms.check_model_name('x')"),
     ("check_strategy", "SELECT atoms.check_strategy('cdc', 65536)"),
     ("chunk_tensor", "SELECT * FROM atoms.chunk_tensor('abc'::bytea)"),
+    ("compare_tensors", "SELECT c.* FROM atoms.tensor t, atoms.compare_tensors(t.tensor_id, t.tensor_id) c"),
     ("content_hash", "SELECT atoms.content_hash(sha256('x'))"),
     ("content_hash_cmp", "SELECT atoms.content_hash_cmp(content_hash, content_hash) FROM atoms.atom"),
     ("content_hash_eq", "SELECT atoms.content_hash_eq(content_hash, content_hash) FROM atoms.atom"),
@@ -29,12 +30,19 @@ pub const READ_CALLS: [(&str, &str); 51] = [
     ("content_hash_le", "SELECT atoms.content_hash_le(content_hash, content_hash) FROM atoms.atom"),
     ("content_hash_lt", "SELECT atoms.content_hash_lt(content_hash, content_hash) FROM atoms.atom"),
     ("content_hash_ne", "SELECT atoms.content_hash_ne(content_hash, content_hash) FROM atoms.atom"),
+    ("decode_values", "SELECT atoms.decode_values('\\x003c00c0', 'F16')"),
     ("dedup_report", "SELECT * FROM atoms.dedup_report()"),
     ("dedup_report", "SELECT * FROM atoms.dedup_report('one')"),
+    ("describe_file", "SELECT atoms.describe_file('\\x02000000000000007b7d'::bytea)"),
+    ("describe_file", "SELECT atoms.describe_file('one', 'model.safetensors', true)"),
+    ("detect_format", "SELECT * FROM atoms.detect_format('GGUF'::bytea)"),
+    ("detect_format", "SELECT * FROM atoms.detect_format('one'::text)"),
+    ("diff_models", "SELECT * FROM atoms.diff_models('one', 'two')"),
     ("export_file_chunks", "SELECT sha256(atoms.export_file_chunks('one', 'model.safetensors'))"),
     ("export_model_chunks", "SELECT file, start, sha256(bytes) FROM atoms.export_model_chunks('two')"),
     ("extract_model_tensors", "SELECT * FROM atoms.extract_model_tensors('one'::text)"),
     ("extract_model_tensors", "SELECT * FROM atoms.extract_model_tensors('\\x02000000000000007b7d'::bytea)"),
+    ("file_findings", "SELECT * FROM atoms.file_findings('one')"),
     ("file_id", "SELECT atoms.file_id('one', 'model.safetensors')"),
     ("find_tensor", "SELECT atoms.find_tensor('one', 'a')"),
     ("hash_bytes", "SELECT atoms.hash_bytes('x')"),
@@ -42,6 +50,7 @@ pub const READ_CALLS: [(&str, &str); 51] = [
     ("import_is_active", "SELECT atoms.import_is_active(1)"),
     ("is_referenced", "SELECT atoms.is_referenced(atom_id) FROM atoms.atom"),
     ("list_imports", "SELECT * FROM atoms.list_imports()"),
+    ("model_formats", "SELECT * FROM atoms.model_formats()"),
     ("model_id", "SELECT atoms.model_id('one')"),
     ("model_metadata", "SELECT * FROM atoms.model_metadata('one')"),
     ("physical_bytes", "SELECT atoms.physical_bytes() > 0"),
@@ -50,12 +59,15 @@ pub const READ_CALLS: [(&str, &str); 51] = [
     ("refuse_transaction_block", "CALL atoms.refuse_transaction_block('x', 'y')"),
     ("shared_atoms", "SELECT * FROM atoms.shared_atoms('one', 'two')"),
     ("tensor_slice", "SELECT atoms.tensor_slice('two', 'd', 100, 10)"),
+    ("tensor_stats", "SELECT * FROM atoms.tensor_stats('one', 'b', 4)"),
+    ("tensor_values", "SELECT atoms.tensor_values('one', 'b', 10, 5)"),
     ("verify_atoms", "SELECT * FROM atoms.verify_atoms()"),
     ("verify_atoms", "SELECT * FROM atoms.verify_atoms(0.5, now())"),
     ("verify_model", "SELECT * FROM atoms.verify_model('one')"),
     ("view atom_detail", "SELECT * FROM atoms.atom_detail"),
     ("view tensor_atom_coefficient", "SELECT * FROM atoms.tensor_atom_coefficient"),
     ("view tensor_detail", "SELECT * FROM atoms.tensor_detail"),
+    ("view model_findings", "SELECT * FROM atoms.model_findings"),
     ("view model_summary", "SELECT * FROM atoms.model_summary"),
     (
         "operators",
@@ -64,7 +76,14 @@ pub const READ_CALLS: [(&str, &str); 51] = [
 ];
 
 /// Routines that only read but open files of the server, so that they need more than a level.
-pub const SERVER_FILE_CALLS: [&str; 3] = ["export_file", "export_model", "extract_server_file_tensors"];
+pub const SERVER_FILE_CALLS: [&str; 6] = [
+    "describe_server_file",
+    "detect_server_file_format",
+    "export_file",
+    "export_model",
+    "export_tensors",
+    "extract_server_file_tensors",
+];
 
 /// Stores the models, pins, relations and the unfinished import that the calls ask about.
 pub fn prepare(client: &mut Client) -> Result<()> {

@@ -4,9 +4,38 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// The exit codes of every command, for `atoms --help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  any other failure
+    2  wrong usage
+    3  no such model, file, tensor, import or path
+    4  already there
+    5  damaged
+    6  not allowed
+    7  no connection, or it was lost
+    8  a value, name or file is malformed
+    9  a limit was exceeded
+   10  known, and not supported
+   11  not complete, or changed while it was read
+   12  the database does not have the extension, or another version
+   13  --strict or --exit-code found something
+  130  interrupted";
+
+/// The exit codes of `atoms inspect`, for its help.
+const INSPECT_EXIT_CODES: &str = "\
+Exit codes, the first that holds for any of the files:
+   3  it is not there (1, 6 or another: cannot be opened or read)
+   8  malformed or cut off, or a page or pointer in place of a model
+   9  exceeds a limit
+  10  its structure is not read (in a directory: that of no file)
+  13  --strict, and a finding is a warning or an error
+   0  everything was read";
+
 /// Keeps AI models in PostgreSQL, each byte string once, and gives every file back byte for byte.
 #[derive(Debug, Parser)]
-#[command(name = "atoms", version, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "atoms", version, arg_required_else_help = true, propagate_version = true, after_long_help = EXIT_CODES)]
 pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
@@ -42,6 +71,16 @@ pub enum Command {
     Show(ModelArgs),
     /// List a model's tensors
     Tensors(TensorsArgs),
+    /// Show the statistics and histogram of a tensor, or of each tensor of a model
+    Stats(StatsArgs),
+    /// Print the values of a tensor
+    Values(ValuesArgs),
+    /// Compare the tensors of two models
+    Diff(DiffArgs),
+    /// List what is worth knowing of stored files
+    Findings(FindingsArgs),
+    /// Show what files are and what is in them; needs no database
+    Inspect(InspectArgs),
     /// Write a model's files to a directory, each one's SHA-256 checked
     Export(ExportArgs),
     /// Hash stored bytes again and name what is damaged
@@ -54,6 +93,10 @@ pub enum Command {
     Gc(GcArgs),
     /// List imports that are not finished, or abort one
     Imports(ImportsArgs),
+    /// Write the completions of a shell to standard output
+    Completions(CompletionsArgs),
+    /// Write the manual page of atoms to standard output, or all pages to a directory
+    Man(ManArgs),
 }
 
 /// How the spans of a file become atoms.
@@ -134,6 +177,101 @@ pub struct TensorsArgs {
     /// Only tensors of this file
     #[arg(long, value_name = "FILE")]
     pub file: Option<String>,
+}
+
+/// `atoms stats`.
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// Name of the model
+    pub model: String,
+    /// Name of a tensor, as FILE::TENSOR where several files have it; without it, a line for each tensor
+    pub tensor: Option<String>,
+    /// Bars of the histogram
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    pub buckets: i32,
+    /// Draw with ASCII characters; the default where the locale is not UTF-8
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// `atoms values`.
+#[derive(Debug, Args)]
+pub struct ValuesArgs {
+    /// Name of the model
+    pub model: String,
+    /// Name of the tensor, as FILE::TENSOR where several files have it
+    pub tensor: String,
+    /// The first value, counted from 0, row-major
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    pub start: i64,
+    /// How many values; fewer at the tensor's end
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(0..))]
+    pub count: i64,
+}
+
+/// `atoms diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Name of the model to compare with
+    pub model_a: String,
+    /// Name of the other model
+    pub model_b: String,
+    /// List tensors that are the same, too
+    #[arg(long)]
+    pub all: bool,
+    /// End with exit code 13 when the models differ
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `atoms findings`.
+#[derive(Debug, Args)]
+pub struct FindingsArgs {
+    /// Name of a model; without it all models
+    pub model: Option<String>,
+    /// End with exit code 13 when a finding is a warning or an error
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `atoms inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = INSPECT_EXIT_CODES)]
+pub struct InspectArgs {
+    /// Files, or directories with everything below them
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// List only the first N tensors of a file [default: 40]
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    pub tensors: Option<usize>,
+    /// List all tensors
+    #[arg(long)]
+    pub all: bool,
+    /// Show everything whole: all tensors, long texts and arrays of the metadata
+    #[arg(long, conflicts_with = "tensors")]
+    pub full: bool,
+    /// Print only this value of the metadata of one file, whole
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["tensors", "all", "full", "strict"])]
+    pub metadata: Option<String>,
+    /// End with exit code 13 when a finding is a warning or an error
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `atoms completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `atoms man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command to this directory; made when it is not there
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `atoms export`.
@@ -265,6 +403,14 @@ mod tests {
     }
 
     #[test]
+    fn help_names_every_exit_code() {
+        let words: Vec<&str> = EXIT_CODES.split_whitespace().collect();
+        for exit in crate::exit::Exit::ALL {
+            assert!(words.contains(&exit.code().to_string().as_str()), "{exit:?}");
+        }
+    }
+
+    #[test]
     fn bad_fractions_and_combinations_are_usage_errors() {
         for line in [
             "atoms verify --sample 0",
@@ -275,10 +421,21 @@ mod tests {
             "atoms import x --strategy other",
             "atoms imports abort x",
             "atoms nothing",
+            "atoms inspect",
+            "atoms inspect f --tensors 3 --all",
+            "atoms inspect f --metadata k --full",
+            "atoms stats",
+            "atoms stats m --buckets 0",
+            "atoms stats m --buckets 10001",
+            "atoms values m",
+            "atoms values m t --start -1",
+            "atoms diff m",
+            "atoms completions tcsh",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
         assert!(parse("atoms imports abort 7").is_ok());
         assert!(parse("atoms gc --grace=0s --dry-run").is_ok());
+        assert!(parse("atoms inspect a b --all --full --strict").is_ok());
     }
 }

@@ -29,11 +29,32 @@ pub enum Exit {
     State = 11,
     /// The database does not have the extension, or has another version of it.
     Extension = 12,
+    /// `--strict` or `--exit-code` found something; without these options the same result is a clean one.
+    Findings = 13,
     /// Ctrl-C, SIGTERM, or a statement that was cancelled.
     Interrupted = 130,
 }
 
 impl Exit {
+    /// Every way to end, by its number.
+    #[cfg(test)]
+    pub const ALL: [Self; 14] = [
+        Self::Other,
+        Self::Usage,
+        Self::NotFound,
+        Self::Exists,
+        Self::Damaged,
+        Self::Denied,
+        Self::Connection,
+        Self::Invalid,
+        Self::Limit,
+        Self::Unsupported,
+        Self::State,
+        Self::Extension,
+        Self::Findings,
+        Self::Interrupted,
+    ];
+
     /// Returns the number for the shell.
     pub const fn code(self) -> u8 {
         self as u8
@@ -137,23 +158,15 @@ mod tests {
 
     #[test]
     fn codes_are_distinct_and_stable() {
-        let codes: Vec<u8> = [
-            Exit::Other,
-            Exit::Usage,
-            Exit::NotFound,
-            Exit::Exists,
-            Exit::Damaged,
-            Exit::Denied,
-            Exit::Connection,
-            Exit::Invalid,
-            Exit::Limit,
-            Exit::Unsupported,
-            Exit::State,
-            Exit::Extension,
-            Exit::Interrupted,
-        ]
-        .map(Exit::code)
-        .to_vec();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 130]);
+        let codes = Exit::ALL.map(Exit::code);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 130]);
+    }
+
+    #[test]
+    fn the_manual_has_a_line_for_every_code() {
+        let manual = include_str!("../../../docs/cli.md");
+        for exit in Exit::ALL {
+            assert!(manual.contains(&format!("\n| {} | ", exit.code())), "{exit:?}");
+        }
     }
 }

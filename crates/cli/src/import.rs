@@ -10,7 +10,7 @@ mod send;
 mod transfer;
 mod work;
 
-pub use local_files::{LocalFile, default_model_name, local_files};
+pub use local_files::{LocalFile, default_model_name, local_files, refuse_special};
 pub use scan::hash_file;
 pub use transfer::{Load, Moved, Transfer};
 pub use work::{Plan, link_known_files};

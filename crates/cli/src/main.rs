@@ -4,11 +4,13 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod chart;
 mod commands;
 mod connection;
 mod exit;
 mod export;
 mod failure;
+mod figures;
 mod import;
 mod interrupt;
 #[allow(unsafe_code)]

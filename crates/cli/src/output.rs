@@ -128,6 +128,18 @@ pub fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
+/// Returns text of several lines with all other control characters escaped.
+pub fn printable_lines(text: &str) -> String {
+    let line = |line: &str| line.split('\t').map(printable).collect::<Vec<_>>().join("\t");
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the dimensions of a tensor, outermost first; `[]` is a scalar.
+pub fn shape(dimensions: &[impl ToString]) -> String {
+    let dimensions: Vec<String> = dimensions.iter().map(ToString::to_string).collect();
+    format!("[{}]", dimensions.join(", "))
+}
+
 /// Returns a size in decimal units with three digits, as disks are labelled: `999 B`, `1.05 GB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -192,6 +204,13 @@ mod tests {
     fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
         assert_eq!(printable("plain – ok"), "plain – ok");
+        assert_eq!(printable_lines("a\tb\r\n\u{7}\n"), "a\tb\\r\n\\u{7}\n");
+    }
+
+    #[test]
+    fn shapes_are_listed_from_the_outermost_dimension() {
+        assert_eq!(shape(&[0_u64; 0]), "[]");
+        assert_eq!(shape(&[32_i64, 0, 7]), "[32, 0, 7]");
     }
 
     #[test]

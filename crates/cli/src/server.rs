@@ -4,6 +4,7 @@
 mod import;
 mod models;
 mod upkeep;
+mod values;
 
 use std::collections::HashMap;
 
@@ -13,6 +14,7 @@ use postgres::{Client, Row, Statement};
 pub use import::{Announcement, BeginImport, ImportFile, MissingAtom};
 pub use models::{ModelFile, ModelSnapshot, ModelSummary, Tensor};
 pub use upkeep::{Damage, ReportLine, UnfinishedImport};
+pub use values::{Finding, Pair, TensorStats};
 
 use crate::connection::Connector;
 use crate::failure::Result;

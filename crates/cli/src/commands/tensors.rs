@@ -6,7 +6,7 @@ use super::Context;
 use crate::args::TensorsArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::output::{Align, Table, size_i64};
+use crate::output::{Align, Table, shape, size_i64};
 use crate::server::Tensor;
 
 pub fn run(context: &Context, args: &TensorsArgs) -> Result<()> {
@@ -39,11 +39,10 @@ fn text(tensors: &[Tensor]) -> String {
         ("FILE", Align::Left),
     ]);
     for tensor in tensors {
-        let shape: Vec<String> = tensor.shape.iter().map(i64::to_string).collect();
         table.row([
             tensor.tensor.clone(),
             tensor.dtype.clone(),
-            format!("[{}]", shape.join(", ")),
+            shape(&tensor.shape),
             size_i64(tensor.size_bytes),
             tensor.chunks.to_string(),
             tensor.file.clone(),

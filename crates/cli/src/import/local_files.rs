@@ -109,12 +109,13 @@ fn walk(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<LocalFile>
     Ok(())
 }
 
-fn refuse_special(path: &Path, metadata: &Metadata) -> Result<()> {
+/// Fails for a pipe, a socket and a device.
+pub fn refuse_special(path: &Path, metadata: &Metadata) -> Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
     let message = format!("\"{}\" is a {}, not a file", path.display(), special_kind(metadata));
-    Err(Failure::new(Exit::Unsupported, message).hint("Only regular files and directories can be imported."))
+    Err(Failure::new(Exit::Unsupported, message).hint("Only regular files and directories can be read."))
 }
 
 #[cfg(unix)]

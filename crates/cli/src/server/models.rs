@@ -84,6 +84,21 @@ fn model_file(row: &postgres::Row) -> Result<ModelFile> {
     })
 }
 
+impl Tensor {
+    /// Reads the columns that [`Server::tensors`] selects.
+    pub(super) fn from_row(row: &postgres::Row) -> Result<Self> {
+        Ok(Self {
+            file: row.try_get(0)?,
+            tensor: row.try_get(1)?,
+            dtype: row.try_get(2)?,
+            shape: row.try_get(3)?,
+            byte_offset: row.try_get(4)?,
+            size_bytes: row.try_get(5)?,
+            chunks: row.try_get(6)?,
+        })
+    }
+}
+
 fn model_summary(row: &postgres::Row) -> Result<ModelSummary> {
     Ok(ModelSummary {
         model: row.try_get(0)?,
@@ -126,20 +141,7 @@ impl Server {
         const SQL: &str = "SELECT file, tensor, dtype, shape, byte_offset, size_bytes, chunks FROM atoms.tensor_detail \
                            WHERE model = $1 AND ($2::text IS NULL OR file = $2) \
                            ORDER BY file COLLATE \"C\", byte_offset, size_bytes, tensor COLLATE \"C\"";
-        self.rows(SQL, &[&model, &file])?
-            .iter()
-            .map(|row| {
-                Ok(Tensor {
-                    file: row.try_get(0)?,
-                    tensor: row.try_get(1)?,
-                    dtype: row.try_get(2)?,
-                    shape: row.try_get(3)?,
-                    byte_offset: row.try_get(4)?,
-                    size_bytes: row.try_get(5)?,
-                    chunks: row.try_get(6)?,
-                })
-            })
-            .collect()
+        self.rows(SQL, &[&model, &file])?.iter().map(Tensor::from_row).collect()
     }
 
     /// Drops a model; its atoms stay until they are collected.

@@ -11,7 +11,7 @@ use crate::support::{Failure, Result};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "benches")]
 pub struct Args {
-    /// Measure only rows whose names begin so: a family (import, again, export, space, versions, dedup) or one row.
+    /// Measure only rows whose names begin so: a family (import, again, export, space, listing, values, versions, dedup) or one row.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// How often each contestant takes its turn; medians are shown.
@@ -32,6 +32,9 @@ pub struct Args {
     /// The program dvc.
     #[arg(long, env = "DVC_BIN", value_name = "PROGRAM", default_value = "dvc")]
     pub dvc: PathBuf,
+    /// A Python interpreter with the packages of tests/python/requirements.txt.
+    #[arg(long, env = "PG_ATOMS_PYTHON", value_name = "PROGRAM")]
+    pub python: Option<PathBuf>,
     /// The directory of the real model files, as tests/models/fetch.py lays them.
     #[arg(long, env = "PG_ATOMS_MODELS", value_name = "DIR")]
     pub models: Option<PathBuf>,

@@ -4,7 +4,9 @@ mod again;
 mod dedup;
 mod export;
 mod import;
+mod listing;
 mod space;
+mod values;
 mod versions;
 
 use crate::args::Args;
@@ -31,11 +33,13 @@ impl Report {
 type Family = fn(&Bench) -> Result<Report>;
 
 /// Name and rows of each family; one that is not asked for returns no rows.
-const FAMILIES: [(&str, Family); 6] = [
+const FAMILIES: [(&str, Family); 8] = [
     ("import", import::measure),
     ("again", again::measure),
     ("export", export::measure),
     ("space", space::measure),
+    ("listing", listing::measure),
+    ("values", values::measure),
     ("versions", versions::measure),
     ("dedup", dedup::measure),
 ];

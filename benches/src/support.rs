@@ -10,6 +10,7 @@ pub mod hashing;
 pub mod model;
 pub mod peer_table;
 pub mod programs;
+pub mod python;
 pub mod server;
 
 pub use failure::{Failure, Result};

@@ -1,7 +1,10 @@
 //! A file's structure as one JSON document, for people and programs that ask what a file is.
 
 use crate::gguf::{self, ArrayReader, Dialect};
-use crate::{Array, ByteOrder, Detection, FileFormat, Finding, Format, FormatError, Limits, ReadAt, Severity, Structure, Tensor, Value};
+use crate::{
+    Array, ByteOrder, Detection, FileFormat, Finding, Format, FormatError, Limits, ReadAt, Severity, Structure, Tensor,
+    Value,
+};
 use atom::Interrupt;
 use serde_json::{Map, Value as Json, json};
 
@@ -171,7 +174,7 @@ fn findings_of_opaque(detection: &Detection) -> Vec<Finding> {
         (FileFormat::LfsPointer, _) => "lfs_pointer",
         (FileFormat::Html, _) => "html_page",
         (FileFormat::Empty, _) => "file_empty",
-        (_, Some("truncated")) => "file_truncated",
+        (_, Some(variant)) if variant.ends_with("truncated") => "file_truncated",
         _ => return Vec::new(),
     };
     vec![Finding { rule, severity: Severity::Error, offset: 0, message: detection.reason.clone() }]

@@ -19,6 +19,7 @@ SET search_path = atoms, pg_catalog;
 \qecho '|---|---|'
 \qecho '| a file, or the binary form of a value, is malformed | 22P03 |'
 \qecho '| an argument is out of its domain; bytes do not have the hash or length given | 22023 |'
+\qecho '| a number does not fit its type: an integer beyond 2^53 as double precision | 22003 |'
 \qecho '| the text form of a value is malformed | 22P02 |'
 \qecho '| no such model, file, tensor, atom, import | 42704 |'
 \qecho '| already there | 42710 |'

@@ -36,7 +36,7 @@ COMMENT ON COLUMN model_file.size_bytes IS 'length of the file';
 COMMENT ON COLUMN model_file.content_hash IS 'SHA-256 of the whole file';
 COMMENT ON COLUMN model_file.format IS 'format whose structure was read; NULL: the file is opaque';
 COMMENT ON COLUMN model_file.variant IS 'variant of the format';
-COMMENT ON COLUMN model_file.note IS 'why the file was not read further';
+COMMENT ON COLUMN model_file.note IS 'what an opaque file is, or why it was not read further';
 
 CREATE TABLE file_part (
     file_id     bigint NOT NULL REFERENCES model_file ON DELETE CASCADE,

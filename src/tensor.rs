@@ -1,6 +1,6 @@
 //! Tensors: what a file holds, stored or not, and their bytes.
 
-use formats::{ByteOrder, Bytes, FileSource, Format, FormatError, ReadAt, Reading, Structure, Tensor};
+use formats::{ByteOrder, Bytes, FileFormat, FileSource, Format, FormatError, ReadAt, Reading, Structure, Tensor};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -103,6 +103,7 @@ fn index_tensors(file_id: i64) -> PgResult<i64> {
     let stored = StoredFile::by_id(file_id)?;
     match structure_for_import(&stored)? {
         Reading::Opaque { reason } => {
+            let reason = reason.or(recognised(&stored)?);
             spi::run("UPDATE atoms.model_file SET note = $2 WHERE file_id = $1", &[file_id.into(), reason.into()]);
             Ok(0)
         }
@@ -118,6 +119,14 @@ fn index_tensors(file_id: i64) -> PgResult<i64> {
             Ok(structure.tensors.len() as i64)
         }
     }
+}
+
+/// Says what a file is that is kept as bytes; None when nothing is known of it.
+fn recognised(stored: &StoredFile) -> PgResult<Option<String>> {
+    let detection = formats::detect(stored, &guc::limits(), &Backend).map_err(|error| format_fault(&error))?;
+    let variant = detection.variant.map(|variant| format!(" ({variant})")).unwrap_or_default();
+    Ok((detection.format != FileFormat::Unknown)
+        .then(|| format!("{}{variant}, kept as bytes: {}", detection.format.name(), detection.reason)))
 }
 
 /// The word of `tensor.layout` for a file whose tensors lie in one piece each.

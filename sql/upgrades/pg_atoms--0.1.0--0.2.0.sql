@@ -135,6 +135,7 @@ CREATE FUNCTION export_tensors(model text, path text, format text DEFAULT 'safet
 COMMENT ON FUNCTION export_tensors(text, text, text)
     IS 'writes all tensors of a model into one safetensors file of the server, block types as F32; returns its bytes; needs pg_write_server_files and pg_atoms.allowed_dirs';
 
+COMMENT ON COLUMN model_file.note IS 'what an opaque file is, or why it was not read further';
 COMMENT ON COLUMN tensor.layout IS 'contiguous: the bytes stand in the file as they are; big-endian: so do they, their numbers big-endian';
 
 CREATE OR REPLACE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)

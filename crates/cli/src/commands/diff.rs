@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_differs_most_comes_first() {
-        let mut pairs = vec![
+        let mut pairs = [
             pair("same", "same", Some(0.0)),
             pair("b", "only in b", None),
             pair("near", "changed", Some(0.1)),

@@ -10,8 +10,8 @@ use crate::failure::{Failure, Result};
 use crate::figures::{grouped, parameters};
 use crate::output::{Align, Table, count, printable, shape, size};
 
-/// Characters of a metadata value that are shown unless all are asked for.
-const VALUE_CHARS_SHOWN: usize = 100;
+/// Characters of a name or a metadata value that are shown unless all are asked for.
+const CHARS_SHOWN: usize = 100;
 /// Entries of the metadata that are shown unless all are asked for.
 const ENTRIES_SHOWN: usize = 60;
 
@@ -92,7 +92,7 @@ pub fn file(document: &Json, shown: &Shown) -> Result<String> {
     sections.extend(view.error.as_ref().map(error));
     let tensors = view.tensors.as_deref().unwrap_or_default();
     if !tensors.is_empty() {
-        sections.push(tensor_table(tensors, shown.tensors));
+        sections.push(tensor_table(tensors, shown));
         sections.push(dtype_table(tensors));
     }
     let metadata = document.get("metadata").and_then(Json::as_object).filter(|entries| !entries.is_empty());
@@ -141,7 +141,7 @@ fn error(error: &ErrorView<'_>) -> String {
     text
 }
 
-fn tensor_table(tensors: &[TensorView<'_>], shown: usize) -> String {
+fn tensor_table(tensors: &[TensorView<'_>], shown: &Shown) -> String {
     let mut table = Table::new([
         ("TENSOR", Align::Left),
         ("DTYPE", Align::Left),
@@ -149,17 +149,17 @@ fn tensor_table(tensors: &[TensorView<'_>], shown: usize) -> String {
         ("SIZE", Align::Right),
         ("OFFSET", Align::Right),
     ]);
-    for tensor in tensors.iter().take(shown) {
+    for tensor in tensors.iter().take(shown.tensors) {
         table.row([
-            tensor.name.to_owned(),
+            shortened(tensor.name.to_owned(), shown.whole),
             tensor.dtype.to_owned(),
             shape(&tensor.shape),
             size(tensor.size_bytes),
             tensor.byte_offset.to_string(),
         ]);
     }
-    let more = tensors.len().saturating_sub(shown);
-    match (shown, more) {
+    let more = tensors.len().saturating_sub(shown.tensors);
+    match (shown.tensors, more) {
         (0, _) => format!("{} (--all lists them)\n", count(more as u64, "tensor", "tensors")),
         (_, 0) => table.render(),
         _ => format!("{}... and {} more (--all lists them)\n", table.render(), grouped(more as u64)),
@@ -201,7 +201,8 @@ fn metadata_list(entries: &serde_json::Map<String, Json>, whole: bool) -> String
     let shown = if whole { entries.len() } else { ENTRIES_SHOWN };
     let mut text = "metadata\n".to_owned();
     for (key, value) in entries.iter().take(shown) {
-        text.push_str(&format!("  {}: {}\n", printable(key), value_line(value, whole)));
+        let key = shortened(printable(key), whole);
+        text.push_str(&format!("  {key}: {}\n", value_line(value, whole)));
     }
     let more = entries.len().saturating_sub(shown);
     if more > 0 {
@@ -221,11 +222,16 @@ fn value_line(value: &Json, whole: bool) -> String {
         },
         other => printable(&other.to_string()),
     };
-    let chars = line.chars().count();
-    if whole || chars <= VALUE_CHARS_SHOWN {
-        return line;
+    shortened(line, whole)
+}
+
+/// Returns text that does not fill the screen, and says how much there is.
+fn shortened(text: String, whole: bool) -> String {
+    let chars = text.chars().count();
+    if whole || chars <= CHARS_SHOWN {
+        return text;
     }
-    let begin: String = line.chars().take(VALUE_CHARS_SHOWN).collect();
+    let begin: String = text.chars().take(CHARS_SHOWN).collect();
     format!("{begin}... ({} characters)", grouped(chars as u64))
 }
 

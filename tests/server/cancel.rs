@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fixtures::safetensors::{TensorSpec, write_large};
 use pg_test::{Cluster, Result};
 use postgres::Client;
 
@@ -191,6 +192,33 @@ fn collection() -> Result<()> {
     assert_sound(&mut client)?;
     db.collect_all()?;
     assert_eq!((stored(&mut client)?.atoms, stored(&mut client)?.segments), (0, 0));
+    Ok(())
+}
+
+/// Statements that walk through all values of a tensor of half a billion.
+#[test]
+fn values_of_a_large_tensor() -> Result<()> {
+    let (_turn, db) = quiet_cluster()?;
+    for (seed, model) in [(1, "a"), (2, "b")] {
+        let dir = db.make_dir(model);
+        // One shape and other bytes, so that they have to be compared; F4 makes two values of a byte.
+        let tensor = TensorSpec::new(seed, "t", "F4", &[MODEL_BYTES as u64]);
+        write_large(&dir.join("model.safetensors"), &[tensor]).expect("writable");
+        db.import(model, &dir)?;
+    }
+    let out = db.make_dir("out");
+    let statements = [
+        "SELECT * FROM atoms.tensor_stats('a', 't')".to_owned(),
+        "SELECT * FROM atoms.diff_models('a', 'b')".to_owned(),
+        "SELECT sum(cardinality(atoms.tensor_values('a', 't', n << 24, 1 << 24))) FROM generate_series(0::bigint, 20) n".to_owned(),
+        format!("SELECT atoms.export_tensors('a', '{}')", out.join("final").display()),
+    ];
+    for statement in statements {
+        for moment in [MOMENTS[0], MOMENTS[1]] {
+            cancel_at(&db, &statement, moment)?;
+        }
+    }
+    assert_eq!(names_in(&out), Vec::<String>::new());
     Ok(())
 }
 

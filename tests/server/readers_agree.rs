@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use atom::ContentHash;
-use fixtures::safetensors::{TensorSpec, valid, write_large};
+use fixtures::safetensors::{DTYPES, TensorSpec, valid, write_large};
 use pg_test::Result;
 use postgres::Client;
 use serde_json::Value;
@@ -14,32 +14,6 @@ use serde_json::Value;
 use crate::support::Database;
 use crate::support::import::{STRATEGIES, Strategy, TENSOR, import_bytes};
 use crate::support::models;
-
-/// Every dtype that the package knows.
-const DTYPES: [&str; 22] = [
-    "BOOL",
-    "F4",
-    "F6_E2M3",
-    "F6_E3M2",
-    "U8",
-    "I8",
-    "F8_E5M2",
-    "F8_E4M3",
-    "F8_E8M0",
-    "F8_E4M3FNUZ",
-    "F8_E5M2FNUZ",
-    "I16",
-    "U16",
-    "F16",
-    "BF16",
-    "I32",
-    "U32",
-    "F32",
-    "C64",
-    "F64",
-    "I64",
-    "U64",
-];
 
 /// What the package says of a tensor.
 #[derive(Debug, PartialEq)]

@@ -20,6 +20,7 @@ mod damage;
 mod formats;
 mod golden;
 mod hostile;
+mod looks;
 mod memory;
 mod program;
 mod protocol;

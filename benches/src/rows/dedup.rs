@@ -19,7 +19,7 @@ struct Family {
     prefixes: &'static [&'static str],
 }
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 8] = [
     // One version as ONNX and as TorchScript.
     Family { name: "silero-6.2.0", prefixes: &["onnx/silero-vad-6.2.0/", "torchscript/silero-vad-jit-6.2.0/"] },
     // Three versions.
@@ -38,14 +38,17 @@ const FAMILIES: [Family; 7] = [
     Family { name: "chgnet", prefixes: &["pytorch-zip/chgnet-"] },
     // Four checkpoints.
     Family { name: "musicnn", prefixes: &["tf-checkpoint/musicnn-"] },
+    // Sixteen files that hold a vocabulary each.
+    Family { name: "vocabularies", prefixes: &["gguf/"] },
     Family { name: "all", prefixes: &[""] },
 ];
 
-const STRATEGIES: [(&str, Option<Strategy>); 4] = [
+const STRATEGIES: [(&str, Option<Strategy>); 5] = [
     ("whole-file", None),
     ("tensor", Some(Strategy::Tensor)),
     ("chunk-64kib", Some(Strategy::Chunk)),
     ("cdc-64kib", Some(Strategy::Cdc)),
+    ("cdc-8kib", Some(Strategy::SmallCdc)),
 ];
 
 /// What is left of some files when each part is kept once.

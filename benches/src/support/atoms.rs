@@ -7,9 +7,6 @@ use postgres::Client;
 use super::failure::run;
 use super::{Database, Result};
 
-/// Size of chunks, or their average size.
-const CHUNK_BYTES: i32 = 64 << 10;
-
 /// How files are cut into atoms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
@@ -19,6 +16,8 @@ pub enum Strategy {
     Chunk,
     /// Content-defined chunks of 64 KiB on average.
     Cdc,
+    /// The same of 8 KiB.
+    SmallCdc,
 }
 
 impl Strategy {
@@ -27,7 +26,15 @@ impl Strategy {
         match self {
             Strategy::Tensor => "tensor",
             Strategy::Chunk => "chunk",
-            Strategy::Cdc => "cdc",
+            Strategy::Cdc | Strategy::SmallCdc => "cdc",
+        }
+    }
+
+    /// Returns the size of chunks, or their average size.
+    pub fn chunk_bytes(self) -> i32 {
+        match self {
+            Strategy::Tensor | Strategy::Chunk | Strategy::Cdc => 64 << 10,
+            Strategy::SmallCdc => 8 << 10,
         }
     }
 }
@@ -36,7 +43,10 @@ impl Database<'_> {
     /// `CALL import_model`, on a connection that is there already.
     pub fn import_on_server(client: &mut Client, model: &str, path: &Path, strategy: Strategy) -> Result<()> {
         let path = path.to_str().expect("the bench chose the path");
-        client.execute("CALL atoms.import_model($1, $2, $3, $4)", &[&model, &path, &strategy.name(), &CHUNK_BYTES])?;
+        client.execute(
+            "CALL atoms.import_model($1, $2, $3, $4)",
+            &[&model, &path, &strategy.name(), &strategy.chunk_bytes()],
+        )?;
         Ok(())
     }
 
@@ -44,7 +54,7 @@ impl Database<'_> {
     pub fn import_by_cli(&self, model: &str, path: &Path, strategy: Strategy) -> Result<()> {
         let mut command = self.atoms();
         command.arg("import").arg(path).args(["--name", model, "--strategy", strategy.name()]);
-        run(command.args(["--chunk-bytes", &CHUNK_BYTES.to_string()])).map(drop)
+        run(command.args(["--chunk-bytes", &strategy.chunk_bytes().to_string()])).map(drop)
     }
 
     /// `atoms export` into a new folder.

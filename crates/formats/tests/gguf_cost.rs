@@ -83,6 +83,7 @@ fn assert_linear(name: &str, bytes: &[u8]) -> Cost {
     let header_bytes = cost.result.as_ref().map_or(file_bytes, |structure| structure.structure_bytes);
     let bound = file_bytes.min(header_bytes + WINDOW_BYTES_MAX);
     assert!(bytes_read <= bound, "{name}: {bytes_read} bytes read of a header of {header_bytes}");
+    assert!(checks >= reads, "{name}: {reads} reads, but {checks} checks");
     assert!(reads <= 2 + bytes_read / WINDOW_BYTES_MIN, "{name}: {reads} reads of {bytes_read} bytes");
     // A number is a step and has a byte at least; skipping nothing is a step too.  One check per read, one per 1,024 steps or
     // tensors.

@@ -173,12 +173,11 @@ fn side_by_side(rows: &[Row]) -> String {
             let row = rows.iter().find(|row| row.name == row_name(family, strategy))?;
             Some(format!("{:.2} % ({})", row.value, row.details["hashes"]))
         };
-        let cells = STRATEGIES.map(|(strategy, _)| cell(strategy));
-        let [whole, tensor, chunk, cdc] = cells.map(Option::unwrap_or_default);
-        [family.name.to_owned(), whole, tensor, chunk, cdc]
+        let [whole, tensor, chunk, cdc, small] = STRATEGIES.map(|(strategy, _)| cell(strategy).unwrap_or_default());
+        [family.name.to_owned(), whole, tensor, chunk, cdc, small]
     };
-    let [whole, tensor, chunk, cdc] = STRATEGIES.map(|(strategy, _)| strategy.to_owned());
-    let head = ["dedup: bytes saved (hashes)".to_owned(), whole, tensor, chunk, cdc];
+    let [whole, tensor, chunk, cdc, small] = STRATEGIES.map(|(strategy, _)| strategy.to_owned());
+    let head = ["dedup: bytes saved (hashes)".to_owned(), whole, tensor, chunk, cdc, small];
     let lines: Vec<_> = FAMILIES.iter().map(line).collect();
-    grid(&head, &lines, &[false, true, true, true, true]).trim_end().to_owned()
+    grid(&head, &lines, &[false, true, true, true, true, true]).trim_end().to_owned()
 }

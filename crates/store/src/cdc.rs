@@ -76,9 +76,9 @@ impl Boundary {
     }
 }
 
-/// 256 numbers of SplitMix64 (Steele, Lea, Flood 2014) from this seed.
 const GEAR_SEED: u64 = 0x7067_5f61_746f_6d73;
-static GEAR: [u64; 256] = gear_table();
+/// 256 numbers of SplitMix64 (Steele, Lea, Flood 2014) from the seed.
+pub(crate) static GEAR: [u64; 256] = gear_table();
 
 const fn gear_table() -> [u64; 256] {
     let mut table = [0; 256];

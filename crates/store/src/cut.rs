@@ -3,6 +3,7 @@
 use atom::Modality;
 
 use crate::cdc::Boundary;
+use crate::section::{SECTION_PIECE_BYTES_MAX, SectionBoundary};
 use crate::span::Span;
 use crate::strategy::Strategy;
 
@@ -27,6 +28,7 @@ pub struct Cutter {
     position: u64,
     part_offset: u64,
     boundary: Option<Boundary>,
+    section: SectionBoundary,
 }
 
 impl Cutter {
@@ -36,16 +38,17 @@ impl Cutter {
             Strategy::Cdc(bounds) => Some(Boundary::new(bounds)),
             Strategy::Tensor | Strategy::Chunk { .. } => None,
         };
-        Self { spans, strategy, span_index: 0, position: 0, part_offset: 0, boundary }
+        let section = SectionBoundary::default();
+        Self { spans, strategy, span_index: 0, position: 0, part_offset: 0, boundary, section }
     }
 
-    /// Takes up again at `position`: for content-defined parts it must be where a part begins.
+    /// Takes up again at `position`: for content-defined parts, within a section too, it must be where a part begins.
     pub fn starting_at(spans: Vec<Span>, strategy: Strategy, position: u64) -> Self {
         let mut cutter = Self::new(spans, strategy);
         cutter.span_index = cutter.spans.partition_point(|span| span.offset + span.length <= position);
         cutter.position = position;
         cutter.part_offset = match (cutter.spans.get(cutter.span_index), strategy) {
-            (Some(span), Strategy::Tensor) => span.offset,
+            (Some(span), Strategy::Tensor) if !span.is_section => span.offset,
             (Some(span), Strategy::Chunk { bytes }) => position - (position - span.offset) % bytes,
             _ => position,
         };
@@ -57,6 +60,7 @@ impl Cutter {
         let Some(span) = self.spans.get(self.span_index) else { return 0 };
         let span_left = span.offset + span.length - self.part_offset;
         match self.strategy {
+            Strategy::Tensor if span.is_section => span_left.min(SECTION_PIECE_BYTES_MAX),
             Strategy::Tensor => span_left,
             Strategy::Chunk { bytes } => span_left.min(bytes),
             Strategy::Cdc(bounds) => span_left.min(bounds.max),
@@ -85,6 +89,7 @@ impl Cutter {
     /// Returns how many bytes of the window belong to the open part, when the strategy ends it there.
     fn end_in(&mut self, window: &[u8], span: Span) -> Option<usize> {
         match self.strategy {
+            Strategy::Tensor if span.is_section => self.section.find(window),
             Strategy::Tensor => None,
             Strategy::Chunk { bytes } => {
                 let left = bytes - (self.position - span.offset) % bytes;
@@ -103,6 +108,7 @@ impl Cutter {
         if let Strategy::Cdc(bounds) = self.strategy {
             self.boundary = Some(Boundary::new(bounds));
         }
+        self.section = SectionBoundary::default();
         part
     }
 }
@@ -125,24 +131,36 @@ mod tests {
             .collect()
     }
 
-    fn three_spans() -> Vec<Span> {
-        let span = |offset, length, modality| Span { offset, length, modality };
-        vec![span(0, 100, Modality::File), span(100, 50_000, Modality::Tensor), span(50_100, 4096, Modality::Tensor)]
+    /// Noise, within which the section of `four_spans` repeats a number for long.
+    fn file() -> Vec<u8> {
+        let mut file = bytes(144_196);
+        file[10_000..70_000].fill(7);
+        file
+    }
+
+    fn four_spans() -> Vec<Span> {
+        let span = |offset, length, modality, is_section| Span { offset, length, modality, is_section };
+        vec![
+            span(0, 100, Modality::File, false),
+            span(100, 90_000, Modality::File, true),
+            span(90_100, 50_000, Modality::Tensor, false),
+            span(140_100, 4096, Modality::Tensor, false),
+        ]
     }
 
     #[test]
     fn parts_tile_the_file_and_never_cross_a_span() {
-        let file = bytes(54_196);
+        let file = file();
         for strategy in [Strategy::Tensor, CHUNK, CDC] {
-            let parts = Cutter::new(three_spans(), strategy).push(&file);
+            let parts = Cutter::new(four_spans(), strategy).push(&file);
             let mut end = 0;
             for part in &parts {
                 assert_eq!(part.offset, end, "{strategy:?}");
                 assert!(part.length > 0);
                 end += part.length;
             }
-            assert_eq!(end, 54_196);
-            for border in [100, 50_100] {
+            assert_eq!(end, 144_196);
+            for border in [100, 90_100, 140_100] {
                 assert!(parts.iter().any(|part| part.offset == border), "{strategy:?}");
             }
             assert_eq!(parts[0].modality, Modality::File);
@@ -151,11 +169,11 @@ mod tests {
 
     #[test]
     fn parts_do_not_depend_on_how_the_bytes_arrive() {
-        let file = bytes(54_196);
+        let file = file();
         for strategy in [Strategy::Tensor, CHUNK, CDC] {
-            let whole = Cutter::new(three_spans(), strategy).push(&file);
+            let whole = Cutter::new(four_spans(), strategy).push(&file);
             for step in [1, 99, 4096, 10_000] {
-                let mut cutter = Cutter::new(three_spans(), strategy);
+                let mut cutter = Cutter::new(four_spans(), strategy);
                 let parts: Vec<Part> = file.chunks(step).flat_map(|window| cutter.push(window)).collect();
                 assert_eq!(parts, whole, "{strategy:?}, step {step}");
             }
@@ -164,24 +182,34 @@ mod tests {
 
     #[test]
     fn cutting_taken_up_again_gives_the_same_parts() {
-        let file = bytes(54_196);
+        let file = file();
         for strategy in [Strategy::Tensor, CHUNK, CDC] {
-            let whole = Cutter::new(three_spans(), strategy).push(&file);
+            let whole = Cutter::new(four_spans(), strategy).push(&file);
             for (index, part) in whole.iter().enumerate() {
-                let rest =
-                    Cutter::starting_at(three_spans(), strategy, part.offset).push(&file[part.offset as usize..]);
+                let rest = Cutter::starting_at(four_spans(), strategy, part.offset).push(&file[part.offset as usize..]);
                 assert_eq!(rest, whole[index..], "{strategy:?}, part {index}");
             }
         }
-        let inside = Cutter::starting_at(three_spans(), Strategy::Tensor, 777).push(&file[777..]);
-        assert_eq!(inside[0], Part { offset: 100, length: 50_000, modality: Modality::Tensor });
+        let inside = Cutter::starting_at(four_spans(), Strategy::Tensor, 99_999).push(&file[99_999..]);
+        assert_eq!(inside[0], Part { offset: 90_100, length: 50_000, modality: Modality::Tensor });
     }
 
     #[test]
     fn fixed_chunks_count_from_the_span() {
-        let parts = Cutter::new(three_spans(), CHUNK).push(&bytes(54_196));
-        assert_eq!(parts.len(), 1 + 13 + 1);
-        assert_eq!(parts[1].length, 4096);
-        assert_eq!(parts[13].length, 50_000 - 12 * 4096);
+        let parts = Cutter::new(four_spans(), CHUNK).push(&file());
+        assert_eq!(parts.len(), 1 + 22 + 13 + 1);
+        assert_eq!(parts[23].length, 4096);
+        assert_eq!(parts[35].length, 50_000 - 12 * 4096);
+    }
+
+    #[test]
+    fn sections_are_cut_by_content_and_tensors_are_not() {
+        let parts = Cutter::new(four_spans(), Strategy::Tensor).push(&file());
+        let lengths: Vec<u64> = parts.iter().map(|part| part.length).collect();
+        // Noise up to the first 2 KiB that repeat, pieces of 24 KiB of what repeats, the rest with the noise behind.
+        assert_eq!(lengths, [100, 9_900 + 2048, 24 << 10, 24 << 10, 90_000 - 11_948 - (48 << 10), 50_000, 4096]);
+        let mut cutter = Cutter::new(four_spans(), Strategy::Tensor);
+        cutter.push(&file()[..100]);
+        assert_eq!(cutter.open_part_bytes_max(), 90_000);
     }
 }

@@ -6,6 +6,7 @@
 mod cdc;
 mod cut;
 mod hash;
+mod section;
 mod segment;
 mod span;
 mod strategy;

@@ -1,5 +1,7 @@
 //! Spans: what a file consists of, before any strategy cuts it.
 
+use std::ops::Range;
+
 use atom::Modality;
 use formats::Reading;
 
@@ -12,6 +14,8 @@ pub struct Span {
     pub length: u64,
     /// `Tensor` for the payload of a tensor, else `File`.
     pub modality: Modality,
+    /// Whether it is a large array of the metadata, of which files share pieces.
+    pub is_section: bool,
 }
 
 /// Returns the spans that tile a file of `file_bytes` bytes, in order: tensors, sections, and what lies before, between and
@@ -22,24 +26,25 @@ pub fn spans(reading: &Reading, file_bytes: u64) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut end = 0;
     if let Reading::Structured(structure) = reading {
+        let sections = structure.sections.iter().map(|section| Span { is_section: true, ..rest(section.clone()) });
+        let tensors = structure
+            .tensors
+            .iter()
+            .map(|tensor| Span { modality: Modality::Tensor, ..rest(tensor.offset..tensor.offset + tensor.length) });
         // Sections come before the first tensor.
-        let sections = structure.sections.iter().map(|section| (section.clone(), Modality::File));
-        let tensors = structure.tensors.iter().filter(|tensor| tensor.length > 0);
-        let tensors = tensors.map(|tensor| (tensor.offset..tensor.offset + tensor.length, Modality::Tensor));
-        for (run, modality) in sections.chain(tensors) {
-            push(&mut spans, end, run.start - end, Modality::File);
-            push(&mut spans, run.start, run.end - run.start, modality);
-            end = run.end;
+        for span in sections.chain(tensors.filter(|span| span.length > 0)) {
+            spans.push(rest(end..span.offset));
+            end = span.offset + span.length;
+            spans.push(span);
         }
     }
-    push(&mut spans, end, file_bytes - end, Modality::File);
+    spans.push(rest(end..file_bytes));
+    spans.retain(|span| span.length > 0);
     spans
 }
 
-fn push(spans: &mut Vec<Span>, offset: u64, length: u64, modality: Modality) {
-    if length > 0 {
-        spans.push(Span { offset, length, modality });
-    }
+fn rest(run: Range<u64>) -> Span {
+    Span { offset: run.start, length: run.end - run.start, modality: Modality::File, is_section: false }
 }
 
 #[cfg(test)]
@@ -49,7 +54,7 @@ mod tests {
     #[test]
     fn an_opaque_file_is_one_span_and_an_empty_one_none() {
         let opaque = Reading::Opaque { reason: None };
-        assert_eq!(spans(&opaque, 7), [Span { offset: 0, length: 7, modality: Modality::File }]);
+        assert_eq!(spans(&opaque, 7), [rest(0..7)]);
         assert_eq!(spans(&opaque, 0), []);
     }
 }

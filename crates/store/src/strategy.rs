@@ -14,7 +14,7 @@ const CHUNK_BYTES_MAX: u64 = 64 << 20;
 /// How the spans of a file become parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// One part per span.
+    /// One part per span; content-defined pieces of the sections, the large arrays of metadata.
     Tensor,
     /// Parts of a fixed size, counted from the start of each span; the last one is shorter.
     Chunk {

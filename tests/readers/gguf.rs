@@ -124,7 +124,7 @@ fn without_q8_1(document: &Json) -> Vec<Json> {
 }
 
 /// Returns the files of that ending below a folder, in order.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.expect("a readable folder").path();

@@ -7,3 +7,4 @@ mod detection;
 mod gguf;
 mod python;
 mod values;
+mod vocabulary;

@@ -278,6 +278,19 @@ mod tests {
         file
     }
 
+    /// A GGUF file whose metadata are two arrays of bytes.
+    fn gguf(arrays: [&[u8]; 2]) -> Vec<u8> {
+        let mut file = [b"GGUF\x03\0\0\0".as_slice(), &0_u64.to_le_bytes(), &2_u64.to_le_bytes()].concat();
+        for (key, bytes) in ["a", "b"].into_iter().zip(arrays) {
+            file.extend_from_slice(&1_u64.to_le_bytes());
+            file.extend_from_slice(key.as_bytes());
+            file.extend_from_slice(b"\x09\0\0\0\0\0\0\0");
+            file.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            file.extend_from_slice(bytes);
+        }
+        file
+    }
+
     #[test]
     fn parts_equal_those_cut_in_one_go() {
         let dir = tempfile::tempdir().unwrap();
@@ -287,10 +300,12 @@ mod tests {
         std::fs::write(dir.path().join("b.bin"), &bytes).unwrap();
         std::fs::write(dir.path().join("c.empty"), b"").unwrap();
         std::fs::write(dir.path().join("d.one"), b"x").unwrap();
+        let arrays = gguf([&bytes[..20 << 20], &[7; 1 << 20]]);
+        std::fs::write(dir.path().join("e.gguf"), &arrays).unwrap();
         for (name, size) in [("tensor", 65536), ("chunk", 65536), ("chunk", 64 << 20), ("cdc", 65536)] {
             let strategy = Strategy::parse(name, size).unwrap();
             let mut expected = Vec::new();
-            for (no, file) in [(0, &tensors[..]), (1, &bytes[..]), (3, b"x")] {
+            for (no, file) in [(0, &tensors[..]), (1, &bytes[..]), (3, b"x"), (4, &arrays[..])] {
                 let reading = formats::read(&formats::Bytes(file), &Limits::default(), &Never).unwrap();
                 let spans = store::spans(&reading, file.len() as u64);
                 expected.extend(Cutter::new(spans, strategy).push(file).into_iter().map(|part| {

@@ -20,3 +20,36 @@ pub enum FaultKind {
     /// The user cancelled.
     Interrupted,
 }
+
+impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Malformed,
+        Self::Limit,
+        Self::NotFound,
+        Self::Mismatch,
+        Self::Unsupported,
+        Self::Incomplete,
+        Self::Io,
+        Self::Interrupted,
+    ];
+
+    /// Returns the lower-case name that documents show.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Limit => "limit",
+            Self::NotFound => "not found",
+            Self::Mismatch => "mismatch",
+            Self::Unsupported => "unsupported",
+            Self::Incomplete => "incomplete",
+            Self::Io => "i/o",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Returns the kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}

@@ -138,6 +138,7 @@ pub fn file_json(
 
 fn error_json(error: &FormatError) -> Json {
     json!({
+        "kind": error.kind().name(),
         "message": error.to_string(),
         "detail": error.detail(),
         "hint": error.hint(),

@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use atom::Never;
-use formats::{FileSource, Format, FormatError, Limits, ReadAt, describe};
+use atom::{FaultKind, Never};
+use formats::{FileSource, FormatError, Limits, describe};
 use serde_json::{Value as Json, json};
 
 use crate::exit::Exit;
@@ -47,23 +47,21 @@ pub fn inspect(path: &Path, elements_max: u64) -> Result<InspectedFile> {
     let mut document = describe::file_json(&source, &Limits::default(), elements_max, &Never).map_err(failed)?;
     document.insert("path".to_owned(), json!(path.to_string_lossy()));
     let document = Json::Object(document);
-    let fault = fault(&source, &document).map_err(failed)?;
+    let fault = fault(&document);
     Ok(InspectedFile { document, fault })
 }
 
 /// Returns how a file ends the program whose structure was not read.
-fn fault(source: &dyn ReadAt, document: &Json) -> std::result::Result<Option<Exit>, FormatError> {
-    let limits = Limits::default();
+fn fault(document: &Json) -> Option<Exit> {
     if document.get("tensors").is_some() {
-        return Ok(None);
+        return None;
     }
-    if document.get("error").is_none() {
-        let broken = severities(document).any(|severity| severity == "error");
-        return Ok(Some(if broken { Exit::Invalid } else { Exit::Unsupported }));
+    if let Some(error) = document.get("error") {
+        let kind = error["kind"].as_str().and_then(FaultKind::from_name);
+        return Some(kind.map_or(Exit::Invalid, Exit::of_fault));
     }
-    // The document has the words of the error and not its kind.
-    let Some(format) = Format::of(source, &limits)? else { return Ok(Some(Exit::Invalid)) };
-    Ok(format.read(source, &limits, &Never).err().map(|error| Exit::of_fault(error.kind())))
+    let broken = severities(document).any(|severity| severity == "error");
+    Some(if broken { Exit::Invalid } else { Exit::Unsupported })
 }
 
 /// Returns the severity of each finding.

@@ -122,7 +122,7 @@ fn findings_tell_what_is_odd() {
         let rules = findings.into_iter().map(|finding| finding.rule).filter(|rule| *rule != "architecture_missing");
         rules.filter(|rule| *rule != "quantization_version_missing").collect::<Vec<_>>()
     };
-    let expected: [(&str, &[&str]); 25] = [
+    let expected: [(&str, &[&str]); 27] = [
         ("three_tensors", &[]),
         ("every_value", &["tensors_none"]),
         ("version_1", &["version_outdated"]),
@@ -147,6 +147,8 @@ fn findings_tell_what_is_odd() {
         ("name_of_65_bytes", &["name_too_long_for_ggml"]),
         ("nul_in_strings", &["key_unusual", "name_control_characters"]),
         ("split_file", &[]),
+        ("split_part_beyond_count", &["split_contradictory"]),
+        ("split_of_too_few_tensors", &["split_contradictory"]),
         ("split_that_contradicts_itself", &["split_contradictory"]),
     ];
     let mut wrong = Vec::new();

@@ -103,7 +103,10 @@ fn index_tensors(file_id: i64) -> PgResult<i64> {
     let stored = StoredFile::by_id(file_id)?;
     match structure_for_import(&stored)? {
         Reading::Opaque { reason } => {
-            let reason = reason.or(recognised(&stored)?);
+            let reason = match reason {
+                Some(reason) => Some(reason),
+                None => recognised(&stored)?,
+            };
             spi::run("UPDATE atoms.model_file SET note = $2 WHERE file_id = $1", &[file_id.into(), reason.into()]);
             Ok(0)
         }

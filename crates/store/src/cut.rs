@@ -131,18 +131,19 @@ mod tests {
             .collect()
     }
 
-    /// Noise, within which the section of `four_spans` repeats a number for long.
+    /// Noise, within which the sections of `five_spans` repeat a number for long.
     fn file() -> Vec<u8> {
         let mut file = bytes(144_196);
         file[10_000..70_000].fill(7);
         file
     }
 
-    fn four_spans() -> Vec<Span> {
+    fn five_spans() -> Vec<Span> {
         let span = |offset, length, modality, is_section| Span { offset, length, modality, is_section };
         vec![
             span(0, 100, Modality::File, false),
-            span(100, 90_000, Modality::File, true),
+            span(100, 50_000, Modality::File, true),
+            span(50_100, 40_000, Modality::File, true),
             span(90_100, 50_000, Modality::Tensor, false),
             span(140_100, 4096, Modality::Tensor, false),
         ]
@@ -152,7 +153,7 @@ mod tests {
     fn parts_tile_the_file_and_never_cross_a_span() {
         let file = file();
         for strategy in [Strategy::Tensor, CHUNK, CDC] {
-            let parts = Cutter::new(four_spans(), strategy).push(&file);
+            let parts = Cutter::new(five_spans(), strategy).push(&file);
             let mut end = 0;
             for part in &parts {
                 assert_eq!(part.offset, end, "{strategy:?}");
@@ -160,7 +161,7 @@ mod tests {
                 end += part.length;
             }
             assert_eq!(end, 144_196);
-            for border in [100, 90_100, 140_100] {
+            for border in [100, 50_100, 90_100, 140_100] {
                 assert!(parts.iter().any(|part| part.offset == border), "{strategy:?}");
             }
             assert_eq!(parts[0].modality, Modality::File);
@@ -171,9 +172,9 @@ mod tests {
     fn parts_do_not_depend_on_how_the_bytes_arrive() {
         let file = file();
         for strategy in [Strategy::Tensor, CHUNK, CDC] {
-            let whole = Cutter::new(four_spans(), strategy).push(&file);
+            let whole = Cutter::new(five_spans(), strategy).push(&file);
             for step in [1, 99, 4096, 10_000] {
-                let mut cutter = Cutter::new(four_spans(), strategy);
+                let mut cutter = Cutter::new(five_spans(), strategy);
                 let parts: Vec<Part> = file.chunks(step).flat_map(|window| cutter.push(window)).collect();
                 assert_eq!(parts, whole, "{strategy:?}, step {step}");
             }
@@ -184,32 +185,32 @@ mod tests {
     fn cutting_taken_up_again_gives_the_same_parts() {
         let file = file();
         for strategy in [Strategy::Tensor, CHUNK, CDC] {
-            let whole = Cutter::new(four_spans(), strategy).push(&file);
+            let whole = Cutter::new(five_spans(), strategy).push(&file);
             for (index, part) in whole.iter().enumerate() {
-                let rest = Cutter::starting_at(four_spans(), strategy, part.offset).push(&file[part.offset as usize..]);
+                let rest = Cutter::starting_at(five_spans(), strategy, part.offset).push(&file[part.offset as usize..]);
                 assert_eq!(rest, whole[index..], "{strategy:?}, part {index}");
             }
         }
-        let inside = Cutter::starting_at(four_spans(), Strategy::Tensor, 99_999).push(&file[99_999..]);
+        let inside = Cutter::starting_at(five_spans(), Strategy::Tensor, 99_999).push(&file[99_999..]);
         assert_eq!(inside[0], Part { offset: 90_100, length: 50_000, modality: Modality::Tensor });
     }
 
     #[test]
     fn fixed_chunks_count_from_the_span() {
-        let parts = Cutter::new(four_spans(), CHUNK).push(&file());
-        assert_eq!(parts.len(), 1 + 22 + 13 + 1);
-        assert_eq!(parts[23].length, 4096);
-        assert_eq!(parts[35].length, 50_000 - 12 * 4096);
+        let parts = Cutter::new(five_spans(), CHUNK).push(&file());
+        assert_eq!(parts.len(), 1 + 13 + 10 + 13 + 1);
+        assert_eq!(parts[24].length, 4096);
+        assert_eq!(parts[36].length, 50_000 - 12 * 4096);
     }
 
     #[test]
     fn sections_are_cut_by_content_and_tensors_are_not() {
-        let parts = Cutter::new(four_spans(), Strategy::Tensor).push(&file());
+        let parts = Cutter::new(five_spans(), Strategy::Tensor).push(&file());
         let lengths: Vec<u64> = parts.iter().map(|part| part.length).collect();
-        // Noise up to the first 2 KiB that repeat, pieces of 24 KiB of what repeats, the rest with the noise behind.
-        assert_eq!(lengths, [100, 9_900 + 2048, 24 << 10, 24 << 10, 90_000 - 11_948 - (48 << 10), 50_000, 4096]);
-        let mut cutter = Cutter::new(four_spans(), Strategy::Tensor);
+        // Noise up to the first 2 KiB that repeat, 24 KiB of what repeats, the rest; the next section begins anew.
+        assert_eq!(lengths, [100, 9_900 + 2048, 24 << 10, 50_000 - 11_948 - (24 << 10), 40_000, 50_000, 4096]);
+        let mut cutter = Cutter::new(five_spans(), Strategy::Tensor);
         cutter.push(&file()[..100]);
-        assert_eq!(cutter.open_part_bytes_max(), 90_000);
+        assert_eq!(cutter.open_part_bytes_max(), 50_000);
     }
 }

@@ -95,7 +95,7 @@ COMMENT ON FUNCTION tensor_stats(text, text, integer)
 CREATE FUNCTION compare_tensors(tensor_a bigint, tensor_b bigint) RETURNS TABLE (same boolean, distance double precision)
     LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 1 COST 100000 AS 'MODULE_PATHNAME', 'compare_tensors_wrapper';
 COMMENT ON FUNCTION compare_tensors(bigint, bigint)
-    IS 'whether two tensors, by id, have one type and the same bytes; and |a - b| / |a|, NULL where shapes differ or values are no float8';
+    IS 'whether two tensors, by id, have one type and the same bytes; and the norm of a - b over that of a, NULL where shapes differ or values are no float8';
 
 CREATE FUNCTION diff_models(model_a text, model_b text)
     RETURNS TABLE (tensor text, status text, distance double precision, dtype_a text, dtype_b text, shape_a bigint[], shape_b bigint[],
@@ -128,7 +128,7 @@ CREATE FUNCTION diff_models(model_a text, model_b text)
     ORDER BY p.key
 $$;
 COMMENT ON FUNCTION diff_models(text, text)
-    IS 'the tensors of two models by name: same, changed (distance is |a - b| / |a|; NULL where shapes differ), only in a, only in b';
+    IS 'the tensors of two models by name: same, changed (distance: the norm of a - b over that of a, NULL where shapes differ), only in a, only in b';
 
 CREATE FUNCTION export_tensors(model text, path text, format text DEFAULT 'safetensors') RETURNS bigint
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'export_tensors_wrapper';

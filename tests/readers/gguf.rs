@@ -13,10 +13,8 @@ use serde_json::{Value as Json, json};
 use crate::python;
 
 /// Valid files that the package refuses: version 1, alignments that it does not know, and a type that is younger than it.
-const REFUSED: [&str; 7] = [
+const REFUSED: [&str; 5] = [
     "alignment_24",
-    "alignment_of_one_byte",
-    "alignment_of_other_type",
     "every_value_of_version_1",
     "version_1",
     "version_1_big_endian",

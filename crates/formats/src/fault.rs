@@ -147,7 +147,7 @@ impl Fault {
             Fault::UnknownValueType { found, .. } => format!("The type has the number {found}; 0 to 12 are known"),
             Fault::NotBool { found, .. } => format!("The byte is 0x{found:02X}"),
             Fault::Alignment { found: Some(found) } => format!("general.alignment is {found}"),
-            Fault::Alignment { found: None } => "general.alignment is not a whole number".to_owned(),
+            Fault::Alignment { found: None } => "general.alignment is not of the type uint32".to_owned(),
             Fault::TooManyDims { dims, .. } => format!("It has {dims}; the format allows 4"),
             Fault::Limit { value, limit, .. } => format!("It is at least {value}; the limit is {limit}"),
             Fault::DuplicateTensor { .. }

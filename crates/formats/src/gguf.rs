@@ -132,13 +132,18 @@ fn read_dialect(reader: &mut Reader<'_>) -> Result<Dialect, FormatError> {
 /// Returns the alignment of the data, proved to be one that a reader accepts.
 fn alignment(pairs: &[Pair]) -> Result<u64, FormatError> {
     let Some(pair) = pairs.iter().find(|pair| &*pair.key == "general.alignment") else { return Ok(ALIGNMENT) };
-    let found = pair.value.as_u64();
+    // Both ggml and the Python package refuse any other type.
+    let found = match pair.value {
+        Value::U32(found) => Some(u64::from(found)),
+        _ => None,
+    };
     let usable = found.filter(|found| *found > 0 && (found.is_power_of_two() || found.is_multiple_of(8)));
-    let alignment = usable.ok_or_else(|| Fault::Alignment { found }.at(pair.offset))?;
-    match alignment > ALIGNMENT_MAX {
-        true => Err(Fault::Limit { what: "bytes of alignment", within: None, value: alignment, limit: ALIGNMENT_MAX }
-            .at(pair.offset)),
-        false => Ok(alignment),
+    match usable {
+        None => Err(Fault::Alignment { found }.at(pair.offset)),
+        Some(value) if value > ALIGNMENT_MAX => {
+            Err(Fault::Limit { what: "bytes of alignment", within: None, value, limit: ALIGNMENT_MAX }.at(pair.offset))
+        }
+        Some(alignment) => Ok(alignment),
     }
 }
 

@@ -52,10 +52,14 @@ impl Moments {
             finite_values().map(|value| value / finite as f64).sum()
         };
         let squares = finite_values().map(|value| (value - mean) * (value - mean)).sum::<f64>();
-        let (before, all) = (self.finite as f64, self.finite.saturating_add(finite) as f64);
-        let apart = mean - self.mean;
-        self.mean += apart * finite as f64 / all;
-        self.squares += squares + apart * apart * before * finite as f64 / all;
+        if self.finite == 0 {
+            (self.mean, self.squares) = (mean, squares);
+        } else {
+            let share = finite as f64 / self.finite.saturating_add(finite) as f64;
+            let apart = mean - self.mean;
+            self.mean += apart * share;
+            self.squares += squares + apart * apart * self.finite as f64 * share;
+        }
         self.finite = self.finite.saturating_add(finite);
         self.min = finite_values().fold(self.min, f64::min);
         self.max = finite_values().fold(self.max, f64::max);

@@ -151,7 +151,7 @@ fn memory_is_bounded_by_the_header() {
 /// A GGUF file of so many tensors with the shortest entries: version 1, no dimensions, a byte each.
 fn tiny_tensors(count: u64, dims: &[u64], broken: bool) -> Vec<u8> {
     let mut fields = Fields::new(1, ByteOrder::Little);
-    fields.size(count).size(1).entry("general.alignment", &Value::U8(1));
+    fields.size(count).size(1).entry("general.alignment", &Value::U32(1));
     for index in 0..count {
         let dtype = if broken && index + 1 == count { 4 } else { 24 };
         fields.tensor(short_name(index as usize), dims, dtype, index);

@@ -47,15 +47,25 @@ pub(super) fn parse<'a>(
         key: None,
         fault: None,
     };
-    let buffered = BufReader::with_capacity(text.refill_bytes(), &mut text);
-    let mut json = serde_json::Deserializer::from_reader(buffered);
-    match json.deserialize_map(&mut header).and_then(|()| json.end()) {
-        Ok(()) => Ok(header),
-        Err(error) => {
-            drop(json);
-            Err(header.blame(&error, &mut text))
+    let visited = match text.held()? {
+        Some(held) => visit(serde_json::Deserializer::from_slice(&held), &mut header),
+        None => {
+            let buffered = BufReader::with_capacity(text.refill_bytes(), &mut text);
+            visit(serde_json::Deserializer::from_reader(buffered), &mut header)
         }
+    };
+    match visited {
+        Ok(()) => Ok(header),
+        Err(error) => Err(header.blame(&error, &mut text)),
     }
+}
+
+/// Visits a header to its last byte.
+fn visit<'de, R: serde_json::de::Read<'de>>(
+    mut json: serde_json::Deserializer<R>,
+    header: &mut Header<'_>,
+) -> Result<(), serde_json::Error> {
+    json.deserialize_map(header).and_then(|()| json.end())
 }
 
 impl Header<'_> {

@@ -72,13 +72,21 @@ impl Findings {
     }
 }
 
+/// Most names are ASCII, where bytes say it sooner than characters.
+fn has_control_characters(name: &str) -> bool {
+    match name.is_ascii() {
+        true => name.bytes().any(|byte| byte.is_ascii_control()),
+        false => name.chars().any(char::is_control),
+    }
+}
+
 /// Looks for names that loaders, shells and terminals disagree on, in any format.
 pub(crate) fn check_names(structure: &Structure, findings: &mut Findings) {
     for tensor in &structure.tensors {
         if tensor.name.is_empty() {
             findings.say("name_empty", Severity::Warning, tensor.offset, "a tensor has the empty name".to_owned());
         }
-        if tensor.name.chars().any(char::is_control) {
+        if has_control_characters(&tensor.name) {
             let what = "holds control characters, which some loaders cut or refuse";
             findings.note("name_control_characters", Severity::Warning, tensor.offset, &tensor.name, what);
         }

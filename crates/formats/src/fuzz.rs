@@ -33,6 +33,8 @@ fn assert_reading(bytes: &[u8]) {
     let strict = format::read(&Bytes(bytes), &limits, &Never);
     let open = crate::read(&Bytes(bytes), &limits, &Never);
     match (strict, open) {
+        // A length that spells another format's magic is none that a header may have.
+        (Err(error), Ok(_)) if bytes.starts_with(b"GGUF") => assert_error(&error, bytes),
         (Ok(structure), Ok(Reading::Structured(same))) => {
             assert_eq!(structure, same, "two readings differ");
             assert_structure(&structure, bytes);

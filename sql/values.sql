@@ -26,6 +26,8 @@ CREATE FUNCTION diff_models(model_a text, model_b text)
     RETURNS TABLE (tensor text, status text, distance double precision, dtype_a text, dtype_b text, shape_a bigint[], shape_b bigint[],
                    file_a text, file_b text)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+    -- Raises 42704 for an unknown model.
+    SELECT atoms.model_id(model_a), atoms.model_id(model_b);
     WITH listed AS (
         SELECT f.model_id, f.path, t.tensor_id, t.name, t.dtype, t.shape, t.layout
         FROM atoms.tensor t JOIN atoms.model_file f USING (file_id)
@@ -36,7 +38,7 @@ CREATE FUNCTION diff_models(model_a text, model_b text)
     ), named AS (
         SELECT l.*, CASE WHEN a.name IS NULL THEN l.name ELSE l.path || '::' || l.name END AS key
         FROM listed l LEFT JOIN ambiguous a USING (name)
-    ), paired AS (
+    ), paired AS MATERIALIZED (
         SELECT coalesce(a.key, b.key) AS key, a.tensor_id AS id_a, b.tensor_id AS id_b, a.dtype AS dtype_a, b.dtype AS dtype_b,
                a.shape AS shape_a, b.shape AS shape_b, a.path AS path_a, b.path AS path_b,
                -- The same atoms in the same order: nothing needs to be read.
@@ -44,12 +46,13 @@ CREATE FUNCTION diff_models(model_a text, model_b text)
                AND ARRAY(SELECT (p.atom_id, p.first_byte, p.byte_length)::text FROM atoms.tensor_part p WHERE p.tensor_id = a.tensor_id ORDER BY p.chunk_index)
                  = ARRAY(SELECT (p.atom_id, p.first_byte, p.byte_length)::text FROM atoms.tensor_part p WHERE p.tensor_id = b.tensor_id ORDER BY p.chunk_index)
                AS shared
-        FROM (SELECT * FROM named n WHERE n.model_id = atoms.model_id(model_a)) a
-        FULL JOIN (SELECT * FROM named n WHERE n.model_id = atoms.model_id(model_b)) b USING (key)
+        FROM (SELECT * FROM named n WHERE n.model_id = (SELECT atoms.model_id(model_a))) a
+        FULL JOIN (SELECT * FROM named n WHERE n.model_id = (SELECT atoms.model_id(model_b))) b USING (key)
     )
     SELECT p.key, CASE WHEN p.id_b IS NULL THEN 'only in a' WHEN p.id_a IS NULL THEN 'only in b' WHEN p.shared OR c.same THEN 'same' ELSE 'changed' END,
            CASE WHEN p.shared THEN 0 ELSE c.distance END, p.dtype_a, p.dtype_b, p.shape_a, p.shape_b, p.path_a, p.path_b
-    FROM paired p LEFT JOIN LATERAL atoms.compare_tensors(p.id_a, p.id_b) c ON NOT p.shared
+    -- A condition of the join would be asked after both tensors were read; the strict function is not called for a NULL.
+    FROM paired p LEFT JOIN LATERAL atoms.compare_tensors(CASE WHEN NOT p.shared THEN p.id_a END, p.id_b) c ON true
     ORDER BY p.key
 $$;
 COMMENT ON FUNCTION diff_models(text, text)

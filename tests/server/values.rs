@@ -89,6 +89,13 @@ fn big_endian_numbers_are_the_same_numbers() -> Result<()> {
     Ok(())
 }
 
+/// Runs a statement; returns how many blocks it found in the buffers.
+fn blocks_hit(client: &mut Client, statement: &str) -> Result<i64> {
+    let plan = answer(client, &format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"))?;
+    let plan: Value = serde_json::from_str(&plan[0]).expect("JSON");
+    Ok(plan[0]["Plan"]["Shared Hit Blocks"].as_i64().expect("a count"))
+}
+
 #[test]
 fn a_slice_reads_only_the_segments_it_needs() -> Result<()> {
     let db = Database::shared()?;
@@ -98,10 +105,8 @@ fn a_slice_reads_only_the_segments_it_needs() -> Result<()> {
     // The first run fills the caches of the catalogs.
     let slice = "SELECT atoms.tensor_values('m', 't', 9000000, 10)";
     client.query(slice, &[])?;
-    let plan = answer(&mut client, &format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {slice}"))?;
-    let plan: Value = serde_json::from_str(&plan[0]).expect("JSON");
-    let blocks = &plan[0]["Plan"]["Shared Hit Blocks"].as_i64().expect("a count");
-    assert!(*blocks < 100, "{blocks} blocks for ten values of a tensor of 2,000");
+    let blocks = blocks_hit(&mut client, slice)?;
+    assert!(blocks < 100, "{blocks} blocks for ten values of a tensor of 2,000");
     let all = refused(client.query("SELECT atoms.tensor_values('m', 't')", &[]), "54000");
     assert!(all.hint.contains("start"), "{all:?}");
     let most = "SELECT cardinality(atoms.tensor_values('m', 't', 1))";
@@ -174,6 +179,23 @@ fn models_differ_where_their_tensors_do() -> Result<()> {
     assert_eq!(found, expected);
     let itself = "SELECT bool_and(status = 'same' AND distance = 0) FROM atoms.diff_models('a', 'a')";
     assert!(value::<bool>(&mut client, itself)?);
+    Ok(())
+}
+
+#[test]
+fn tensors_of_the_same_atoms_are_not_read_to_be_compared() -> Result<()> {
+    let db = Database::shared()?;
+    let mut client = db.client()?;
+    refused(client.query("SELECT * FROM atoms.diff_models('m', 'none')", &[]), "42704").names(&["m"]);
+    let bytes = random_model(1, &[("t", "U8", &[16 << 20])]);
+    for name in ["m", "copy"] {
+        import_bytes(&mut client, name, "model.safetensors", &bytes, TENSOR)?;
+    }
+    let same = "SELECT tensor FROM atoms.diff_models('m', 'copy') WHERE status = 'same' AND distance = 0";
+    // The first run fills the caches of the catalogs.
+    assert_eq!(answer(&mut client, same)?, ["t"]);
+    let blocks = blocks_hit(&mut client, same)?;
+    assert!(blocks < 500, "{blocks} blocks to see that a tensor of 2,000 is the same");
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use crate::stored_tensor::{NoValues, StoredTensor, WINDOW_ELEMENTS, decode_fault
 
 /// The most values that one call returns: 128 MiB of them.
 const VALUES_MAX: u64 = 16 << 20;
+/// Values decoded at a time into an array: a window of them, and the bytes that they come from, stay in the cache.
+const CACHED_ELEMENTS: usize = 1 << 16;
 /// The most buckets of a histogram.
 const BUCKETS_MAX: i32 = 10_000;
 
@@ -24,9 +26,11 @@ fn tensor_values(
     let (Some(model), Some(tensor), Some(start)) = (model, tensor, start) else { return Ok(None) };
     let stored = StoredTensor::find(model, tensor)?;
     let (start, count) = clamp(start, count, stored.elements())?;
-    let mut values = Float8Array::new(refuse_too_many(count)?);
-    stored.values(start, values.as_mut_slice(), &mut Vec::new())?;
-    Ok(Some(values))
+    let mut bytes = Vec::new();
+    let values = Float8Array::filled(refuse_too_many(count)?, CACHED_ELEMENTS, |first, window| {
+        stored.values(start + first as u64, window, &mut bytes)
+    });
+    Ok(Some(values?))
 }
 
 /// Cuts a slice to the elements that there are.
@@ -56,18 +60,17 @@ fn decode_values(data: &[u8], dtype: &str) -> PgResult<Float8Array> {
     };
     let block = known.block();
     let elements = data.len() as u64 / block.bytes * block.elements;
-    let mut values = Float8Array::new(refuse_too_many(elements)?);
-    let bytes_per_window = (WINDOW_ELEMENTS as u64 / block.elements * block.bytes) as usize;
+    let elements = refuse_too_many(elements)?;
     if data.len() as u64 % block.bytes != 0 {
         return Err(fault(code::ARGUMENT, format!("{} bytes are no whole blocks of {dtype}", data.len()))
             .set_detail(format!("A block has {} bytes and {} elements.", block.bytes, block.elements)));
     }
-    let windows = values.as_mut_slice().chunks_mut(WINDOW_ELEMENTS).zip(data.chunks(bytes_per_window));
-    for (values, bytes) in windows {
+    let place = |element: usize| element / block.elements as usize * block.bytes as usize;
+    Float8Array::filled(elements, CACHED_ELEMENTS, |first, window| {
         interrupt::check();
-        decode::values(known, ByteOrder::Little, bytes, values).map_err(|error| decode_fault(&error))?;
-    }
-    Ok(values)
+        let bytes = &data[place(first)..place(first + window.len())];
+        decode::values(known, ByteOrder::Little, bytes, window).map_err(|error| decode_fault(&error))
+    })
 }
 
 /// The row of `tensor_stats`.

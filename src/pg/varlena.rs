@@ -142,32 +142,48 @@ impl ByteaArray {
 /// A float8[] whose memory belongs to the query, so that returning it copies nothing.
 pub struct Float8Array {
     value: *mut u64,
-    elements: usize,
 }
 
 impl Float8Array {
-    /// Makes an array of zeros.  The caller has bounded its length: a value has less than 1 GB.
-    pub fn new(elements: usize) -> Self {
+    /// Makes an array whose elements `fill` gives, window by window: it is told the window's first element, and overwrites its
+    /// zeros.  The caller has bounded the length: a value has less than 1 GB.
+    pub fn filled<E>(
+        elements: usize,
+        window: usize,
+        mut fill: impl FnMut(usize, &mut [f64]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let array = Self::with_header(elements);
+        for first in (0..elements).step_by(window) {
+            let count = window.min(elements - first);
+            // SAFETY: `with_header` allocated so many elements behind the header, whose 24 bytes keep the alignment of eight; zeros
+            // are numbers, so the window is initialised.  Window by window, because what was just zeroed is still in the cache.
+            let window = unsafe {
+                let at = array.value.cast::<u8>().add(ARRAY_HEADER).cast::<f64>().add(first);
+                at.write_bytes(0, count);
+                std::slice::from_raw_parts_mut(at, count)
+            };
+            fill(first, window)?;
+        }
+        Ok(array)
+    }
+
+    /// Allocates an array and writes all but its elements.
+    fn with_header(elements: usize) -> Self {
         let bytes = ARRAY_HEADER + elements * 8;
-        // SAFETY: palloc0 gives zeroed memory, aligned for any value, that lives as long as the context of the query.
-        let value = unsafe { pg_sys::palloc0(bytes) }.cast::<u64>();
+        // SAFETY: palloc gives memory aligned for any value, that lives as long as the context of the query.
+        let value = unsafe { pg_sys::palloc(bytes) }.cast::<u64>();
         // An array without elements has no dimensions, and ends behind its first four words.
         let (dimensions, bytes) = if elements == 0 { (0, 16) } else { (1, bytes) };
-        // SAFETY: the header lies within what was allocated; array.h gives its words.
-        let header = unsafe { std::slice::from_raw_parts_mut(value.cast::<u8>(), ARRAY_HEADER) };
+        let mut header = [0; ARRAY_HEADER];
         let mut put = |at: usize, word: [u8; 4]| header[at..at + 4].copy_from_slice(&word);
         put(0, length_word(bytes - LENGTH_WORD));
         put(4, i32::to_ne_bytes(dimensions));
         put(12, pg_sys::FLOAT8OID.to_u32().to_ne_bytes());
         put(16, (elements as i32).to_ne_bytes());
         put(20, 1i32.to_ne_bytes());
-        Self { value, elements }
-    }
-
-    /// Returns the elements, to be overwritten.
-    pub fn as_mut_slice(&mut self) -> &mut [f64] {
-        // SAFETY: `new` allocated and zeroed so many elements behind the header, whose 24 bytes keep the alignment of eight.
-        unsafe { std::slice::from_raw_parts_mut(self.value.cast::<u8>().add(ARRAY_HEADER).cast(), self.elements) }
+        // SAFETY: the header lies within what was allocated; array.h gives its words.
+        unsafe { value.cast::<[u8; ARRAY_HEADER]>().write(header) };
+        Self { value }
     }
 }
 
@@ -181,7 +197,7 @@ impl IntoDatum for Float8Array {
     }
 }
 
-// SAFETY: the datum is a float8[], as `new` says.
+// SAFETY: the datum is a float8[], as `filled` says.
 unsafe impl BoxRet for Float8Array {
     unsafe fn box_into<'fcx>(self, call: &mut FcInfo<'fcx>) -> Datum<'fcx> {
         // SAFETY: the memory belongs to the context that the function was called in.

@@ -15,6 +15,7 @@ pub use settings::Settings;
 
 use crate::failure::{Failure, Result};
 use crate::interrupt;
+use crate::output::printable_lines;
 
 /// Opens further connections with the same settings.
 #[derive(Clone)]
@@ -30,7 +31,7 @@ impl Connector {
         let mut config = driver_config(settings);
         config.notice_callback(move |notice| {
             if !quiet {
-                eprintln!("{}: {}", notice.severity(), notice.message());
+                eprintln!("{}: {}", notice.severity(), printable_lines(notice.message()));
             }
         });
         let tls = if config.get_ssl_mode() == SslMode::Disable { None } else { Some(tls::connector(settings)?) };

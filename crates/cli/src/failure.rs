@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::output::printable_lines;
 
 /// Result of everything that can fail in the program.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -125,14 +126,15 @@ fn is_type_error(error: &postgres::Error) -> bool {
         || text.starts_with("invalid column")
 }
 
+/// The text for a terminal: names in it, of files or from the server, are shown with their control characters escaped.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.message)?;
+        f.write_str(&printable_lines(&self.message))?;
         if let Some(detail) = &self.detail {
-            write!(f, "\nDETAIL:  {detail}")?;
+            write!(f, "\nDETAIL:  {}", printable_lines(detail))?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\nHINT:  {hint}")?;
+            write!(f, "\nHINT:  {}", printable_lines(hint))?;
         }
         if let Some(sqlstate) = &self.sqlstate {
             write!(f, "\nSQLSTATE:  {sqlstate}")?;
@@ -151,6 +153,12 @@ mod tests {
     fn text_form_has_one_line_per_field() {
         let failure = Failure::new(Exit::NotFound, "no such model").detail("d").hint("h").context("export");
         assert_eq!(failure.to_string(), "export: no such model\nDETAIL:  d\nHINT:  h");
+    }
+
+    #[test]
+    fn names_in_it_do_not_steer_the_terminal() {
+        let failure = Failure::new(Exit::NotFound, "no \u{1b}[31m").detail("\u{7}").hint("a\nb\u{9b}");
+        assert_eq!(failure.to_string(), "no \\u{1b}[31m\nDETAIL:  \\u{7}\nHINT:  a\nb\\u{9b}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn decode_values(data: &[u8], dtype: &str) -> PgResult<Float8Array> {
     let block = known.block();
     let elements = data.len() as u64 / block.bytes * block.elements;
     let elements = refuse_too_many(elements)?;
-    if data.len() as u64 % block.bytes != 0 {
+    if !(data.len() as u64).is_multiple_of(block.bytes) {
         return Err(fault(code::ARGUMENT, format!("{} bytes are no whole blocks of {dtype}", data.len()))
             .set_detail(format!("A block has {} bytes and {} elements.", block.bytes, block.elements)));
     }

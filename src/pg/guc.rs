@@ -102,6 +102,5 @@ pub fn limits() -> Limits {
         dims_max: DIMS_MAX.get() as u64,
         nesting_max: NESTING_MAX.get() as u64,
         unknown_keys_max: UNKNOWN_KEYS_MAX.get() as u64,
-        ..Limits::default()
     }
 }

@@ -13,13 +13,8 @@ use serde_json::{Value as Json, json};
 use crate::python;
 
 /// Valid files that the package refuses: version 1, alignments that it does not know, and a type that is younger than it.
-const REFUSED: [&str; 5] = [
-    "alignment_24",
-    "every_value_of_version_1",
-    "version_1",
-    "version_1_big_endian",
-    "youngest_dtype",
-];
+const REFUSED: [&str; 5] =
+    ["alignment_24", "every_value_of_version_1", "version_1", "version_1_big_endian", "youngest_dtype"];
 
 /// Returns what the package says of files, two processes at a time: it takes a second per megabyte of vocabulary.
 fn read_by_python(paths: &[PathBuf]) -> Vec<Json> {

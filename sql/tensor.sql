@@ -29,10 +29,15 @@ DECLARE
     found  bigint[];
     places text;
 BEGIN
-    -- A name may itself hold "::", so both readings are tried.
+    -- A name may itself hold "::", so both readings are tried; each by the index on file and name.
     SELECT array_agg(t.tensor_id), string_agg(f.path || '::' || t.name, ', ' ORDER BY f.path) INTO found, places
-        FROM atoms.model_file f JOIN atoms.tensor t USING (file_id)
-        WHERE f.model_id = owner AND (t.name = find_tensor.tensor OR (f.path || '::' || t.name) = find_tensor.tensor);
+        FROM atoms.model_file f CROSS JOIN LATERAL (
+            SELECT n.tensor_id, n.name FROM atoms.tensor n WHERE n.file_id = f.file_id AND n.name = find_tensor.tensor
+            UNION ALL
+            SELECT n.tensor_id, n.name FROM atoms.tensor n
+            WHERE n.file_id = f.file_id AND n.name = substr(find_tensor.tensor, length(f.path) + 3)
+              AND starts_with(find_tensor.tensor, f.path || '::')) t
+        WHERE f.model_id = owner;
     IF found IS NULL THEN
         RAISE EXCEPTION 'model "%" has no tensor "%"', find_tensor.model, find_tensor.tensor USING ERRCODE = 'undefined_object',
             HINT = 'SELECT tensor FROM atoms.extract_model_tensors(''model'') lists them.';

@@ -138,6 +138,32 @@ CREATE FUNCTION export_tensors(model text, path text, format text DEFAULT 'safet
 COMMENT ON FUNCTION export_tensors(text, text, text)
     IS 'writes all tensors of a model into one safetensors file of the server, block types as F32; returns its bytes; needs pg_write_server_files and pg_atoms.allowed_dirs';
 
+CREATE OR REPLACE FUNCTION find_tensor(model text, tensor text) RETURNS bigint
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    owner  bigint := atoms.model_id(find_tensor.model);
+    found  bigint[];
+    places text;
+BEGIN
+    -- A name may itself hold "::", so both readings are tried; each by the index on file and name.
+    SELECT array_agg(t.tensor_id), string_agg(f.path || '::' || t.name, ', ' ORDER BY f.path) INTO found, places
+        FROM atoms.model_file f CROSS JOIN LATERAL (
+            SELECT n.tensor_id, n.name FROM atoms.tensor n WHERE n.file_id = f.file_id AND n.name = find_tensor.tensor
+            UNION ALL
+            SELECT n.tensor_id, n.name FROM atoms.tensor n
+            WHERE n.file_id = f.file_id AND n.name = substr(find_tensor.tensor, length(f.path) + 3)
+              AND starts_with(find_tensor.tensor, f.path || '::')) t
+        WHERE f.model_id = owner;
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'model "%" has no tensor "%"', find_tensor.model, find_tensor.tensor USING ERRCODE = 'undefined_object',
+            HINT = 'SELECT tensor FROM atoms.extract_model_tensors(''model'') lists them.';
+    ELSIF cardinality(found) > 1 THEN
+        RAISE EXCEPTION 'tensor "%" is ambiguous in model "%"', find_tensor.tensor, find_tensor.model USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Say which: %s.', places);
+    END IF;
+    RETURN found[1];
+END $$;
+
 COMMENT ON COLUMN model_file.note IS 'what an opaque file is, or why it was not read further';
 COMMENT ON COLUMN tensor.layout IS 'contiguous: the bytes stand in the file as they are; big-endian: so do they, their numbers big-endian';
 

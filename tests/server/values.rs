@@ -142,6 +142,24 @@ fn statistics_are_those_of_the_values() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_tensor_is_found_among_thousands_by_the_index() -> Result<()> {
+    let db = Database::shared()?;
+    let mut client = db.client()?;
+    let names: Vec<String> = (0..5000).map(|n| format!("t{n}")).collect();
+    let tensors: Vec<(&str, &[f32])> = names.iter().map(|name| (name.as_str(), &[1.0][..])).collect();
+    import_bytes(&mut client, "m", "model.safetensors", &floats(&tensors), TENSOR)?;
+    client.batch_execute("ANALYZE atoms.tensor")?;
+    for name in ["t77", "model.safetensors::t77"] {
+        let find = format!("SELECT atoms.find_tensor('m', '{name}')");
+        // The first run fills the caches of the catalogs.
+        client.query(&find, &[])?;
+        let blocks = blocks_hit(&mut client, &find)?;
+        assert!(blocks < 30, "{blocks} blocks to find one tensor");
+    }
+    Ok(())
+}
+
 /// A safetensors file of F32 tensors with these values.
 fn floats(tensors: &[(&str, &[f32])]) -> Vec<u8> {
     let (mut entries, mut data) = (Vec::new(), Vec::new());

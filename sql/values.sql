@@ -36,10 +36,10 @@ CREATE FUNCTION diff_models(model_a text, model_b text)
         -- A name that stands in several files of a model is told apart by its file.
         SELECT DISTINCT l.name FROM listed l GROUP BY l.model_id, l.name HAVING count(*) > 1
     ), named AS (
-        SELECT l.*, CASE WHEN a.name IS NULL THEN l.name ELSE l.path || '::' || l.name END AS key
-        FROM listed l LEFT JOIN ambiguous a USING (name)
+        -- No path is empty.
+        SELECT l.*, CASE WHEN a.name IS NULL THEN '' ELSE l.path END AS place FROM listed l LEFT JOIN ambiguous a USING (name)
     ), paired AS MATERIALIZED (
-        SELECT coalesce(a.key, b.key) AS key, a.tensor_id AS id_a, b.tensor_id AS id_b, a.dtype AS dtype_a, b.dtype AS dtype_b,
+        SELECT CASE WHEN place = '' THEN name ELSE place || '::' || name END AS key, a.tensor_id AS id_a, b.tensor_id AS id_b, a.dtype AS dtype_a, b.dtype AS dtype_b,
                a.shape AS shape_a, b.shape AS shape_b, a.path AS path_a, b.path AS path_b,
                -- The same atoms in the same order: nothing needs to be read.
                a.dtype = b.dtype AND a.shape = b.shape AND a.layout = b.layout
@@ -47,7 +47,7 @@ CREATE FUNCTION diff_models(model_a text, model_b text)
                  = ARRAY(SELECT (p.atom_id, p.first_byte, p.byte_length)::text FROM atoms.tensor_part p WHERE p.tensor_id = b.tensor_id ORDER BY p.chunk_index)
                AS shared
         FROM (SELECT * FROM named n WHERE n.model_id = (SELECT atoms.model_id(model_a))) a
-        FULL JOIN (SELECT * FROM named n WHERE n.model_id = (SELECT atoms.model_id(model_b))) b USING (key)
+        FULL JOIN (SELECT * FROM named n WHERE n.model_id = (SELECT atoms.model_id(model_b))) b USING (place, name)
     )
     SELECT p.key, CASE WHEN p.id_b IS NULL THEN 'only in a' WHEN p.id_a IS NULL THEN 'only in b' WHEN p.shared OR c.same THEN 'same' ELSE 'changed' END,
            CASE WHEN p.shared THEN 0 ELSE c.distance END, p.dtype_a, p.dtype_b, p.shape_a, p.shape_b, p.path_a, p.path_b

@@ -108,7 +108,7 @@ pub fn lock_known(hashes: &[ContentHash]) -> HashMap<ContentHash, i64> {
     if hashes.is_empty() {
         return HashMap::new();
     }
-    const LOCK: &str = "SELECT a.content_hash::bytea, a.atom_id FROM atoms.atom a \
+    const LOCK: &str = "SELECT a.content_hash::pg_catalog.bytea, a.atom_id FROM atoms.atom a \
         WHERE a.content_hash = ANY ($1::atoms.content_hash[]) ORDER BY a.content_hash FOR KEY SHARE";
     spi::rows(LOCK, &[hash_array(hashes).into()], |row| (hash_of(row.get(1)), row.get(2))).into_iter().collect()
 }
@@ -129,10 +129,10 @@ fn insert_rows(batch: &[NewAtom<'_>]) -> HashMap<ContentHash, i64> {
         return HashMap::new();
     }
     const INSERT: &str = "INSERT INTO atoms.atom AS a (content_hash, size_bytes, modality, payload, subtype, canonical_text, metadata) \
-        SELECT u.hash, u.size, u.modality, u.payload, u.subtype, u.canonical_text, u.metadata::jsonb \
+        SELECT u.hash, u.size, u.modality, u.payload, u.subtype, u.canonical_text, u.metadata::pg_catalog.jsonb \
         FROM unnest($1::atoms.content_hash[], $2, $3, $4, $5, $6, $7) \
              WITH ORDINALITY u (hash, size, modality, payload, subtype, canonical_text, metadata, n) ORDER BY u.n \
-        ON CONFLICT (content_hash) DO NOTHING RETURNING a.content_hash::bytea, a.atom_id";
+        ON CONFLICT (content_hash) DO NOTHING RETURNING a.content_hash::pg_catalog.bytea, a.atom_id";
     let hashes: Vec<ContentHash> = batch.iter().map(|atom| atom.content_hash).collect();
     let sizes: Vec<i64> = batch.iter().map(|atom| atom.bytes.len() as i64).collect();
     let modalities: Vec<String> = batch.iter().map(|atom| atom.modality.name().to_owned()).collect();

@@ -14,13 +14,18 @@ use crate::server_file::NewFile;
 use crate::stored_file::StoredFile;
 use crate::stored_tensor::{StoredTensor, WINDOW_ELEMENTS};
 use crate::tensor::structure_for_import;
+use crate::verify::{damaged_file, file_problems};
 
 /// The header is padded to this, so that the data is aligned for any element.
 const HEADER_ALIGNMENT: usize = 8;
 /// Bytes copied at a time.
 const COPIED_BYTES: u64 = 1 << 20;
-/// Longer metadata values, templates and licences, stay behind.
-const METADATA_BYTES_MAX: usize = 1 << 16;
+/// The one key of a header that is no tensor.
+const METADATA_KEY: &str = "__metadata__";
+/// Metadata that would make more of a header, such as templates and licences, stays behind.
+const METADATA_BYTES_MAX: usize = 1 << 20;
+/// Longer headers are refused by the official reader.
+const HEADER_BYTES_MAX: usize = 100_000_000;
 
 #[pg_extern(stable, strict)]
 fn export_tensors(model: &str, path: &str, format: default!(&str, "'safetensors'")) -> PgResult<i64> {
@@ -29,22 +34,30 @@ fn export_tensors(model: &str, path: &str, format: default!(&str, "'safetensors'
             .set_hint("Tensors can be written as safetensors; export_file gives a file back as it was stored."));
     }
     let mut tensors = StoredTensor::of_model(model)?;
-    refuse_namesakes(&tensors, model)?;
+    refuse_names(&tensors, model)?;
+    refuse_damage(model)?;
     // The order of the official writer: types with the widest elements first, so that every tensor is aligned.
     tensors.sort_by(|a, b| {
         let width = |tensor: &StoredTensor| dtype_written(tensor).block().bytes;
         width(b).cmp(&width(a)).then_with(|| a.name.cmp(&b.name))
     });
     let header = header(&tensors, metadata(model)?);
+    if header.len() > HEADER_BYTES_MAX {
+        return Err(fault(code::LIMIT, format!("the header of {} tensors would be too long", tensors.len()))
+            .set_detail(format!("It would have {} bytes; readers take {HEADER_BYTES_MAX}.", header.len())));
+    }
     let mut new = NewFile::create(path)?;
     let bytes = write(&tensors, &header, &mut new)?;
     new.keep()?;
     Ok(bytes as i64)
 }
 
-/// One file has room for one tensor of a name.
-fn refuse_namesakes(tensors: &[StoredTensor], model: &str) -> PgResult<()> {
-    let mut seen = HashSet::new();
+/// Refuses tensors that one file cannot hold: two of one name, and one that has the name of the metadata.
+fn refuse_names(tensors: &[StoredTensor], model: &str) -> PgResult<()> {
+    let mut seen = HashSet::from([METADATA_KEY]);
+    if tensors.iter().any(|tensor| tensor.name == METADATA_KEY) {
+        return Err(fault(code::ARGUMENT, format!("a safetensors file cannot hold a tensor named \"{METADATA_KEY}\"")));
+    }
     match tensors.iter().find(|tensor| !seen.insert(tensor.name.as_str())) {
         None => Ok(()),
         Some(tensor) => Err(fault(
@@ -52,6 +65,15 @@ fn refuse_namesakes(tensors: &[StoredTensor], model: &str) -> PgResult<()> {
             format!("files of model \"{model}\" hold different tensors named \"{}\"", tensor.name),
         )
         .set_hint("export_model gives the files back as they were stored.")),
+    }
+}
+
+/// Hashes the files of the model: what is damaged must not get into a file that looks sound.
+fn refuse_damage(model: &str) -> PgResult<()> {
+    let files = StoredFile::of_model(model, None)?;
+    match files.iter().find(|stored| !file_problems(stored).is_empty()) {
+        Some(stored) => Err(damaged_file(stored)),
+        None => Ok(()),
     }
 }
 
@@ -65,28 +87,35 @@ fn bytes_written(tensor: &StoredTensor) -> u64 {
     if tensor.dtype.is_quantized() { tensor.elements() * 4 } else { tensor.size_bytes }
 }
 
-/// Returns what the model's files say about themselves, as far as it is short; `format` is what transformers asks for.
+/// Returns what the model's files say about themselves, as far as there is room; `format` is what transformers asks for.
 fn metadata(model: &str) -> PgResult<Map<String, serde_json::Value>> {
     let read = |error| format_fault(&error);
     let mut metadata = Map::new();
-    metadata.insert("format".to_owned(), json!("pt"));
+    let mut room = METADATA_BYTES_MAX;
     for stored in StoredFile::of_model(model, None)? {
         let Reading::Structured(structure) = structure_for_import(&stored)? else { continue };
         let writer = MetadataWriter::new(&stored, &structure, 0, &Backend).map_err(read)?;
         for (key, value) in structure.metadata.iter().filter(|(_, value)| !matches!(value, formats::Value::Array(_))) {
-            let text = writer.text(value).map_err(read)?;
-            if text.len() <= METADATA_BYTES_MAX {
-                metadata.insert(key.to_string(), json!(text));
+            let text = json!(writer.text(value).map_err(read)?);
+            // As JSON, where a character may take six bytes.
+            if let Some(left) = room.checked_sub(json!(key).to_string().len() + text.to_string().len()) {
+                room = left;
+                metadata.insert(key.to_string(), text);
             }
         }
+        if structure.format != Format::Safetensors {
+            // There the key has another meaning.
+            metadata.remove("format");
+        }
     }
+    metadata.entry("format").or_insert(json!("pt"));
     Ok(metadata)
 }
 
 /// Returns the header with its length before it.
 fn header(tensors: &[StoredTensor], metadata: Map<String, serde_json::Value>) -> Vec<u8> {
     let mut entries = Map::new();
-    entries.insert("__metadata__".to_owned(), serde_json::Value::Object(metadata));
+    entries.insert(METADATA_KEY.to_owned(), serde_json::Value::Object(metadata));
     let mut end = 0;
     for tensor in tensors {
         let begin = end;

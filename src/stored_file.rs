@@ -25,7 +25,7 @@ pub struct StoredFile {
 impl StoredFile {
     /// Returns the files of a model by path, or the one asked for; 42704 for unknown names.
     pub fn of_model(model: &str, file: Option<&str>) -> PgResult<Vec<Self>> {
-        const FILES: &str = "SELECT f.file_id, $1, f.path, f.size_bytes, f.content_hash::bytea FROM atoms.model_file f \
+        const FILES: &str = "SELECT f.file_id, $1, f.path, f.size_bytes, f.content_hash::pg_catalog.bytea FROM atoms.model_file f \
             WHERE f.model_id OPERATOR(pg_catalog.=) atoms.model_id($1) \
               AND ($2 IS NULL OR f.file_id OPERATOR(pg_catalog.=) atoms.file_id($1, $2)) ORDER BY f.path";
         Ok(spi::query(FILES, &[model.into(), file.into()], |row| Self::of_row(&row, 1)))
@@ -44,7 +44,7 @@ impl StoredFile {
 
     /// Returns the file with an id; 42704 when there is none.
     pub fn by_id(file_id: i64) -> PgResult<Self> {
-        const FILE: &str = "SELECT f.file_id, m.name, f.path, f.size_bytes, f.content_hash::bytea \
+        const FILE: &str = "SELECT f.file_id, m.name, f.path, f.size_bytes, f.content_hash::pg_catalog.bytea \
             FROM atoms.model_file f JOIN atoms.model m ON m.model_id OPERATOR(pg_catalog.=) f.model_id \
             WHERE f.file_id OPERATOR(pg_catalog.=) $1";
         let found = spi::query(FILE, &[file_id.into()], |row| Self::of_row(&row, 1)).pop();

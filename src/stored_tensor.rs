@@ -57,7 +57,7 @@ impl From<NoValues> for ErrorReport {
 macro_rules! select_tensor {
     ($condition:literal) => {
         concat!(
-            "SELECT f.file_id, m.name, f.path, f.size_bytes, f.content_hash::bytea, t.name, t.byte_offset, t.size_bytes, \
+            "SELECT f.file_id, m.name, f.path, f.size_bytes, f.content_hash::pg_catalog.bytea, t.name, t.byte_offset, t.size_bytes, \
                  t.dtype, t.layout, t.shape \
              FROM atoms.tensor t JOIN atoms.model_file f ON f.file_id OPERATOR(pg_catalog.=) t.file_id \
              JOIN atoms.model m ON m.model_id OPERATOR(pg_catalog.=) f.model_id WHERE ",

@@ -142,7 +142,7 @@ fn layout_of(structure: &Structure) -> &'static str {
 
 fn insert_tensors(file_id: i64, tensors: &[Tensor], layout: &str) {
     const INSERT: &str = "INSERT INTO atoms.tensor (file_id, name, dtype, shape, byte_offset, size_bytes, layout) \
-        SELECT $1, u.name, u.dtype, u.shape::bigint[], u.byte_offset, u.size_bytes, $7 \
+        SELECT $1, u.name, u.dtype, u.shape::pg_catalog.int8[], u.byte_offset, u.size_bytes, $7 \
         FROM unnest($2, $3, $4, $5, $6) WITH ORDINALITY u (name, dtype, shape, byte_offset, size_bytes, n) ORDER BY u.n";
     let names: Vec<String> = tensors.iter().map(|tensor| tensor.name.to_string()).collect();
     let dtypes: Vec<String> = tensors.iter().map(|tensor| tensor.dtype.name().to_owned()).collect();

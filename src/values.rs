@@ -55,7 +55,7 @@ fn refuse_too_many(count: u64) -> PgResult<usize> {
 #[pg_extern(immutable, strict, parallel_safe)]
 fn decode_values(data: &[u8], dtype: &str) -> PgResult<Float8Array> {
     let Some(known) = Dtype::from_name(dtype) else {
-        return Err(fault(code::ARGUMENT, format!("\"{dtype}\" is no type of tensor elements"))
+        return Err(fault(code::ARGUMENT, format!("\"{dtype:.100}\" is no type of tensor elements"))
             .set_hint("Types are named as in atoms.tensor, e.g. F16, BF16, Q4_K."));
     };
     let block = known.block();

@@ -35,7 +35,7 @@ struct Missing {
 }
 
 fn missing_among(import_id: i64, hashes: &[ContentHash]) -> Vec<Missing> {
-    const MISSING: &str = "SELECT DISTINCT ON (p.content_hash) p.content_hash::bytea, p.byte_length, p.modality FROM atoms.import_part p \
+    const MISSING: &str = "SELECT DISTINCT ON (p.content_hash) p.content_hash::pg_catalog.bytea, p.byte_length, p.modality FROM atoms.import_part p \
         WHERE p.import_id = $1 AND p.atom_id IS NULL AND p.content_hash = ANY ($2::atoms.content_hash[]) ORDER BY p.content_hash";
     spi::rows(MISSING, &[import_id.into(), hash_array(hashes).into()], |row| Missing {
         content_hash: hash_of(row.get(1)),

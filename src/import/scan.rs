@@ -322,7 +322,7 @@ pub struct MissingPart {
 
 /// Asks for the next missing parts of a file, as the import's owner.
 pub fn next_missing(import_id: i64, file_no: i32, row_limit: i32) -> Vec<MissingPart> {
-    const NEXT: &str = "SELECT m.content_hash::bytea, m.size_bytes, m.received_bytes, m.part_offset FROM atoms.next_missing($1, $2, $3) m";
+    const NEXT: &str = "SELECT m.content_hash::pg_catalog.bytea, m.size_bytes, m.received_bytes, m.part_offset FROM atoms.next_missing($1, $2, $3) m";
     spi::rows(NEXT, &[import_id.into(), file_no.into(), row_limit.into()], |row| MissingPart {
         content_hash: hash_of(row.get(1)),
         size_bytes: row.get::<i64>(2) as u64,

@@ -1,7 +1,7 @@
 //! The one table from fault to SQLSTATE, and errors with message, detail and hint.
 
 use ::atom::FaultKind;
-use formats::FormatError;
+use formats::{FormatError, SourceError};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 
@@ -69,7 +69,12 @@ pub fn code_of(kind: FaultKind) -> PgSqlErrorCode {
 
 /// Returns the error of a reader of formats as a user sees it.
 pub fn format_fault(error: &FormatError) -> ErrorReport {
-    let mut report = fault(code_of(error.kind()), error.to_string());
+    let state = match error {
+        // Only stored files have errors of their own: bytes that are not there, or cannot be read.
+        FormatError::Source { error: SourceError::Foreign(_), .. } => code::DAMAGED,
+        _ => code_of(error.kind()),
+    };
+    let mut report = fault(state, error.to_string());
     if let Some(detail) = error.detail() {
         report = report.set_detail(detail);
     }

@@ -8,10 +8,10 @@ use fixtures::gguf::{Model, Value};
 use pg_test::Result;
 use postgres::Client;
 
-use crate::support::Database;
 use crate::support::import::import_bytes;
 use crate::support::import::{TENSOR, file_chunks};
 use crate::support::oracle::value;
+use crate::support::{Database, refused};
 
 /// Format, variant and reason.
 type Detection = (String, Option<String>, String);
@@ -171,6 +171,33 @@ fn a_refused_file_is_described_with_its_fault() -> Result<()> {
     let said = [0, 1, 2, 3].map(|column| row.get::<_, String>(column));
     assert_eq!((&*said[0], &*said[3]), ("gguf", "structure_refused"));
     assert!(said[1].contains("past the end of the file") && said[2].contains("truncated"), "{said:?}");
+    Ok(())
+}
+
+/// A document takes many times the bytes of its file, so it is bounded before it is made.
+#[test]
+fn a_description_has_bounds() -> Result<()> {
+    let db = Database::shared()?;
+    let mut client = db.client()?;
+    let flags = |count| Value::Array(fixtures::gguf::types::BOOL, vec![Value::Bool(true); count]);
+    let file = Model::new().with("a", flags(2 << 20)).with("b", flags((2 << 20) + 1)).bytes();
+    let full = "SELECT jsonb_array_length(atoms.describe_file($1::bytea, $2) #> '{metadata,a}')";
+    refused(client.query(full, &[&file, &true]), "54000").names(&["elements"]);
+    client.query("SELECT atoms.describe_file($1::bytea)", &[&file])?;
+    let names: Vec<String> = (0..100_001).map(|number| number.to_string()).collect();
+    let tensors: Vec<_> = names.iter().map(|name| (name.as_str(), "U8", [0_u64].as_slice())).collect();
+    let many = fixtures::safetensors::random_model(1, &tensors);
+    refused(client.query("SELECT atoms.describe_file($1::bytea)", &[&many]), "54000").names(&["tensors"]);
+    Ok(())
+}
+
+/// Two keys that SQL would show alike: neither hides the other.
+#[test]
+fn keys_with_nul_keep_their_values() -> Result<()> {
+    let db = Database::shared()?;
+    let file = Model::new().with("a\u{2400}", Value::U8(1)).with("a\0", Value::U8(2)).bytes();
+    let query = "SELECT count(*) FROM jsonb_each(atoms.describe_file($1::bytea) -> 'metadata')";
+    assert_eq!(db.client()?.query_one(query, &[&file])?.get::<_, i64>(0), 2);
     Ok(())
 }
 

@@ -261,6 +261,42 @@ fn tensors_leave_as_a_safetensors_file_that_the_official_reader_takes() -> Resul
 }
 
 #[test]
+fn what_a_safetensors_file_cannot_hold_does_not_leave() -> Result<()> {
+    let db = Database::shared()?;
+    let mut client = db.client()?;
+    let out = db.file("out.safetensors");
+    let export = "SELECT atoms.export_tensors($1, $2)";
+    let named = gguf::random_model(1, &[("__metadata__", "F32", &[1])]);
+    import_bytes(&mut client, "named", "model.gguf", &named, TENSOR)?;
+    refused(client.query(export, &[&"named", &out.to_str()]), "22023").names(&["__metadata__"]);
+    import_bytes(&mut client, "damaged", "model.safetensors", &floats(&[("a", &[1.0; 100])]), TENSOR)?;
+    client.execute("UPDATE atoms.atom SET payload = set_byte(payload, 7, 1) WHERE size_bytes = 400", &[])?;
+    refused(client.query(export, &[&"damaged", &out.to_str()]), "XX001").names(&["damaged"]);
+    assert!(!out.exists());
+    // What is missing is damage wherever it is met.
+    client.execute(
+        "UPDATE atoms.atom SET payload = substr(payload, 1, 8) WHERE size_bytes <> 400 AND modality = 'file'",
+        &[],
+    )?;
+    refused(client.query("SELECT atoms.describe_file('damaged', 'model.safetensors')", &[]), "XX001");
+    Ok(())
+}
+
+/// A file whose tensor has the name that tells apart the namesakes of two others.
+#[test]
+fn names_that_look_like_places_are_compared_with_their_like() -> Result<()> {
+    let db = Database::shared()?;
+    let dir = db.make_dir("m");
+    for (file, tensor) in [("a.safetensors", "x"), ("b.safetensors", "x"), ("c.safetensors", "a.safetensors::x")] {
+        std::fs::write(dir.join(file), floats(&[(tensor, &[1.0])])).expect("writable");
+    }
+    db.import("m", &dir)?;
+    let same = "SELECT count(*) FROM atoms.diff_models('m', 'm') WHERE status = 'same'";
+    assert_eq!(value::<i64>(&mut db.client()?, same)?, 3);
+    Ok(())
+}
+
+#[test]
 fn shards_leave_as_one_file_and_namesakes_not_at_all() -> Result<()> {
     let db = Database::shared()?;
     let mut client = db.client()?;

@@ -2,14 +2,19 @@
 
 use crate::gguf::{self, ArrayReader, Dialect};
 use crate::{
-    Array, ByteOrder, Detection, FileFormat, Finding, Format, FormatError, Limits, ReadAt, Severity, Structure, Tensor,
-    Value,
+    Array, ByteOrder, Detection, Fault, FileFormat, Finding, Format, FormatError, Limits, ReadAt, Severity, Structure,
+    Tensor, Value,
 };
 use atom::Interrupt;
 use serde_json::{Map, Value as Json, json};
+use std::cell::Cell;
 
 /// Elements of an array that are shown unless all are asked for.
 pub const ARRAY_ELEMENTS_SHOWN: u64 = 1024;
+/// Elements of all arrays that one description shows: a document takes many times the bytes of the file.
+pub const ELEMENTS_MAX: u64 = 4 << 20;
+/// Tensors that one description shows.
+pub const TENSORS_MAX: u64 = 100_000;
 
 /// Writes the metadata of one file as JSON.
 pub struct MetadataWriter<'a> {
@@ -17,6 +22,8 @@ pub struct MetadataWriter<'a> {
     interrupt: &'a dyn Interrupt,
     dialect: Option<Dialect>,
     elements_max: u64,
+    /// Elements that may still be shown, in all arrays together.
+    elements_left: Cell<u64>,
 }
 
 impl<'a> MetadataWriter<'a> {
@@ -33,7 +40,8 @@ impl<'a> MetadataWriter<'a> {
             Format::Gguf => Some(gguf::dialect_of(source, interrupt)?),
             Format::Safetensors => None,
         };
-        Ok(MetadataWriter { source, interrupt, dialect, elements_max })
+        let elements_left = Cell::new(ELEMENTS_MAX);
+        Ok(MetadataWriter { source, interrupt, dialect, elements_max, elements_left })
     }
 
     /// Returns a value as JSON.
@@ -41,7 +49,7 @@ impl<'a> MetadataWriter<'a> {
     /// Numbers are exact; NaN and infinities are strings; what JSON text of PostgreSQL cannot hold (bytes that are no UTF-8, U+0000) is
     /// `{"$hex": "..."}`; an array that is too long to show is `{"$array": "string", "length": 32000}`.
     ///
-    /// Errors: the source cannot be read, or is not what it was; interruption.
+    /// Errors: more than [`ELEMENTS_MAX`] elements were shown; the source cannot be read, or is not what it was; interruption.
     pub fn json(&self, value: &Value) -> Result<Json, FormatError> {
         Ok(match value {
             Value::U8(value) => json!(value),
@@ -77,6 +85,12 @@ impl<'a> MetadataWriter<'a> {
         let Some(dialect) = self.dialect.filter(|_| array.count <= self.elements_max) else {
             return Ok(json!({ "$array": array.element.name(), "length": array.count }));
         };
+        match self.elements_left.get().checked_sub(array.count) {
+            Some(left) => self.elements_left.set(left),
+            None => {
+                return Err(too_many("elements of arrays in one description", array.count, ELEMENTS_MAX, array.offset));
+            }
+        }
         let mut elements = Vec::new();
         let mut reader = ArrayReader::new(self.source, dialect, array, self.interrupt);
         while let Some(element) = reader.next()? {
@@ -84,6 +98,10 @@ impl<'a> MetadataWriter<'a> {
         }
         Ok(Json::Array(elements))
     }
+}
+
+fn too_many(what: &'static str, value: u64, limit: u64, offset: u64) -> FormatError {
+    Fault::Limit { what, within: None, value, limit }.at(offset)
 }
 
 fn float(value: f64) -> Json {
@@ -185,9 +203,18 @@ fn findings_of_opaque(detection: &Detection) -> Vec<Finding> {
 ///
 /// Errors: as for [`MetadataWriter::json`].
 pub fn structure_json(structure: &Structure, metadata: &MetadataWriter<'_>) -> Result<Map<String, Json>, FormatError> {
+    let tensors = structure.tensors.len() as u64;
+    if tensors > TENSORS_MAX {
+        return Err(too_many("tensors in one description", tensors, TENSORS_MAX, 0));
+    }
     let mut entries = Map::new();
-    for (key, value) in &structure.metadata {
-        entries.insert(key.replace('\0', "\u{2400}"), metadata.json(value)?);
+    for (number, (key, value)) in structure.metadata.iter().enumerate() {
+        let mut shown = key.replace('\0', "\u{2400}");
+        if entries.contains_key(&shown) {
+            // Two keys that differ in how they hold U+0000: no entry may hide another.
+            shown.push_str(&format!("\u{2400}{number}"));
+        }
+        entries.insert(shown, metadata.json(value)?);
     }
     let parameters = structure.tensors.iter().fold(0_u64, |sum, tensor| sum.saturating_add(tensor.elements()));
     let document = json!({

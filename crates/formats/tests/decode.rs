@@ -83,7 +83,7 @@ fn the_first_of_several_large_integers_is_named() {
     let error = try_decode(Dtype::U64, Little, &bytes).unwrap_err();
     assert_eq!(error, DecodeError::IntegerTooLarge { index: 1, value: 1 << 60 });
     assert_eq!(error.kind(), FaultKind::Limit);
-    let words = "the integer 1152921504606846976 cannot be represented exactly in double precision";
+    let words = "the integer 1152921504606846976 is beyond 2^53, up to which double precision is exact";
     assert_eq!(error.to_string(), words);
     assert!(error.hint().is_some_and(|hint| hint.contains("2^53")));
 }

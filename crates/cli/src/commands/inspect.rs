@@ -9,7 +9,7 @@ mod text;
 
 use std::path::Path;
 
-use formats::describe::ARRAY_ELEMENTS_SHOWN;
+use formats::describe::{ARRAY_ELEMENTS_SHOWN, ELEMENTS_MAX};
 use serde_json::{Value as Json, json};
 
 use crate::args::InspectArgs;
@@ -23,8 +23,6 @@ use text::Shown;
 
 /// Arrays of the metadata that are longer are told by their type and length, in text.
 const TEXT_ELEMENTS_SHOWN: u64 = 8;
-/// Arrays that are longer are never shown: their elements become JSON values, each many times as large as in the file.
-const ELEMENTS_MAX: u64 = 1 << 24;
 /// Tensors that text lists unless it is told otherwise.
 const TENSORS_SHOWN: usize = 40;
 

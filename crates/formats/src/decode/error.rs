@@ -60,7 +60,7 @@ impl fmt::Display for DecodeError {
         match self {
             DecodeError::Unsupported { dtype } => write!(f, "elements of type {dtype} cannot be shown as numbers"),
             DecodeError::IntegerTooLarge { value, .. } => {
-                write!(f, "the integer {value} cannot be represented exactly in double precision")
+                write!(f, "the integer {value} is beyond 2^53, up to which double precision is exact")
             }
             DecodeError::WrongLength { dtype, bytes, elements } => {
                 write!(f, "{bytes} bytes are not {elements} elements of type {dtype}")

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 
 use formats::describe::MetadataWriter;
-use formats::{ByteOrder, Dtype, Format, Reading};
+use formats::{ByteOrder, Dtype, Format, Reading, Value};
 use pgrx::prelude::*;
 use serde_json::{Map, json};
 
@@ -95,17 +95,17 @@ fn metadata(model: &str) -> PgResult<Map<String, serde_json::Value>> {
     for stored in StoredFile::of_model(model, None)? {
         let Reading::Structured(structure) = structure_for_import(&stored)? else { continue };
         let writer = MetadataWriter::new(&stored, &structure, 0, &Backend).map_err(read)?;
-        for (key, value) in structure.metadata.iter().filter(|(_, value)| !matches!(value, formats::Value::Array(_))) {
+        // In other formats than safetensors the key `format` has another meaning.
+        let is_kept = |key: &str, value: &Value| {
+            !matches!(value, Value::Array(_)) && (key != "format" || structure.format == Format::Safetensors)
+        };
+        for (key, value) in structure.metadata.iter().filter(|(key, value)| is_kept(key, value)) {
             let text = json!(writer.text(value).map_err(read)?);
             // As JSON, where a character may take six bytes.
             if let Some(left) = room.checked_sub(json!(key).to_string().len() + text.to_string().len()) {
                 room = left;
                 metadata.insert(key.to_string(), text);
             }
-        }
-        if structure.format != Format::Safetensors {
-            // There the key has another meaning.
-            metadata.remove("format");
         }
     }
     metadata.entry("format").or_insert(json!("pt"));

@@ -229,7 +229,8 @@ fn read_by_python(path: &Path) -> Value {
 fn tensors_leave_as_a_safetensors_file_that_the_official_reader_takes() -> Result<()> {
     let db = Database::shared()?;
     let mut client = db.client()?;
-    import_bytes(&mut client, "m", "model.gguf", &every_type().bytes(), CHUNKS)?;
+    let model = every_type().with("format", gguf::Value::U8(7)).with("general.name", gguf::Value::text("every type"));
+    import_bytes(&mut client, "m", "model.gguf", &model.bytes(), CHUNKS)?;
     let path = db.file("out.safetensors");
     let exported = "SELECT atoms.export_tensors('m', $1)";
     let bytes: i64 = client.query_one(exported, &[&path.to_str()])?.get(0);
@@ -238,6 +239,8 @@ fn tensors_leave_as_a_safetensors_file_that_the_official_reader_takes() -> Resul
     let document = read_by_python(&path);
     let tensors = document["tensors"].as_array().unwrap_or_else(|| panic!("refused: {document}"));
     assert_eq!(tensors.len(), gguf::DTYPES.len());
+    // What transformers asks for, and what the source says of itself.
+    assert_eq!(document["metadata"], serde_json::json!({"format": "pt", "general.name": "every type"}));
     // Read back by ourselves: values are those of the source, types are kept but for blocks, which become F32.
     db.import("back", &path)?;
     for (dtype, _, block_elements, _) in gguf::DTYPES {

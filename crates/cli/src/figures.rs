@@ -24,15 +24,20 @@ pub fn parameters(number: u64) -> String {
     if number < 1000 {
         return number.to_string();
     }
+    in_thousands(number, &UNITS)
+}
+
+/// Returns a number of at least a thousand with three digits, in the unit of a thousand that leaves it below a thousand.
+pub fn in_thousands(number: u64, units: &[&str]) -> String {
     let mut value = number as f64 / 1000.0;
     let mut unit = 0;
     // 999.5 would be shown as 1000.
-    while value >= 999.5 && unit + 1 < UNITS.len() {
+    while value >= 999.5 && unit + 1 < units.len() {
         value /= 1000.0;
         unit += 1;
     }
     let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
-    format!("{value:.decimals$} {}", UNITS[unit])
+    format!("{value:.decimals$} {}", units[unit])
 }
 
 /// Returns a float with up to six digits, as a plain decimal where that is short: `-0.0125`, `3.1e-9`, `NaN`, `Infinity`.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
+use crate::figures::in_thousands;
 
 /// Where results and remarks go, and in which form.
 #[derive(Debug, Clone, Copy)]
@@ -146,15 +147,7 @@ pub fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
     }
-    let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    // 999.5 would be shown as 1000.
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
-    format!("{value:.decimals$} {}", UNITS[unit])
+    in_thousands(bytes, &UNITS)
 }
 
 /// Returns a count from SQL, which is never negative, as a size.

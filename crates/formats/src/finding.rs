@@ -63,7 +63,6 @@ impl Findings {
         let list = self.list.into_iter().map(|(mut finding, places)| {
             match places.saturating_sub(1) {
                 0 => {}
-                1 => finding.message.push_str(" (and 1 more)"),
                 more => finding.message.push_str(&format!(" (and {more} more)")),
             }
             finding

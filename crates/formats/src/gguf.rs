@@ -10,7 +10,7 @@ mod pairs;
 mod tensors;
 
 use crate::layout::{self, Gaps, Region};
-use crate::reader::Reader;
+use crate::reader::{Reader, bytes_at};
 use crate::{ByteOrder, Fault, Format, FormatError, Limits, ReadAt, Structure, Value};
 use atom::Interrupt;
 use findings::Facts;
@@ -101,12 +101,7 @@ pub fn read(source: &dyn ReadAt, limits: &Limits, interrupt: &dyn Interrupt) -> 
 ///
 /// Errors: the source cannot be read.
 pub(crate) fn looks_like(source: &dyn ReadAt) -> Result<bool, FormatError> {
-    let mut start = [0; 4];
-    if source.size() < START_BYTES {
-        return Ok(false);
-    }
-    source.read_exact_at(0, &mut start).map_err(|error| FormatError::Source { error, offset: 0 })?;
-    Ok(start == MAGIC)
+    Ok(source.size() >= START_BYTES && bytes_at(source, 0)? == MAGIC)
 }
 
 /// Returns the dialect of a file that was read before.

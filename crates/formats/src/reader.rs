@@ -14,6 +14,13 @@ const FIRST_WINDOW_BYTES: usize = 4 * 1024;
 /// Numbers and strings between two questions whether to go on.
 const STEPS_PER_CHECK: u32 = 1024;
 
+/// Reads a few bytes at a position.
+pub(crate) fn bytes_at<const N: usize>(source: &dyn ReadAt, offset: u64) -> Result<[u8; N], FormatError> {
+    let mut bytes = [0; N];
+    source.read_exact_at(offset, &mut bytes).map_err(|error| FormatError::Source { error, offset })?;
+    Ok(bytes)
+}
+
 /// A span of a source, read in runs of the caller's size.
 pub(crate) struct Pieces<'a> {
     source: &'a dyn ReadAt,

@@ -9,6 +9,7 @@ mod text;
 mod unknown;
 
 use crate::layout::{self, Gaps, Region};
+use crate::reader::bytes_at;
 use crate::{ByteOrder, Fault, Format, FormatError, Limits, ReadAt, Structure};
 use atom::Interrupt;
 use header::Header;
@@ -78,13 +79,6 @@ fn prove_start(source: &dyn ReadAt, limits: &Limits) -> Result<u64, FormatError>
         [b'{'] => Ok(data_start),
         [byte] => Err(Fault::HeaderStart { found: Some(byte) }.at(LENGTH_BYTES)),
     }
-}
-
-/// Reads a few bytes at a position.
-fn bytes_at<const N: usize>(source: &dyn ReadAt, offset: u64) -> Result<[u8; N], FormatError> {
-    let mut bytes = [0; N];
-    source.read_exact_at(offset, &mut bytes).map_err(|error| FormatError::Source { error, offset })?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tensors into another format: a model's tensors as one safetensors file of the server.
 
 use std::collections::HashSet;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 
 use formats::describe::MetadataWriter;
 use formats::{ByteOrder, Dtype, Format, Reading, Value};
@@ -10,9 +10,9 @@ use serde_json::{Map, json};
 
 use crate::pg::error::{PgResult, code, fault, format_fault};
 use crate::pg::interrupt::{self, Backend};
-use crate::server_file::NewFile;
+use crate::server_file::{NewFile, io_fault};
 use crate::stored_file::StoredFile;
-use crate::stored_tensor::{StoredTensor, WINDOW_ELEMENTS};
+use crate::stored_tensor::StoredTensor;
 use crate::tensor::structure_for_import;
 use crate::verify::{damaged_file, file_problems};
 
@@ -35,21 +35,22 @@ fn export_tensors(model: &str, path: &str, format: default!(&str, "'safetensors'
     }
     let mut tensors = StoredTensor::of_model(model)?;
     refuse_names(&tensors, model)?;
-    refuse_damage(model)?;
+    let files = StoredFile::of_model(model, None)?;
+    refuse_damage(&files)?;
     // The order of the official writer: types with the widest elements first, so that every tensor is aligned.
     tensors.sort_by(|a, b| {
         let width = |tensor: &StoredTensor| dtype_written(tensor).block().bytes;
         width(b).cmp(&width(a)).then_with(|| a.name.cmp(&b.name))
     });
-    let header = header(&tensors, metadata(model)?);
+    let header = header(&tensors, metadata(&files)?);
     if header.len() > HEADER_BYTES_MAX {
         return Err(fault(code::LIMIT, format!("the header of {} tensors would be too long", tensors.len()))
             .set_detail(format!("It would have {} bytes; readers take {HEADER_BYTES_MAX}.", header.len())));
     }
     let mut new = NewFile::create(path)?;
-    let bytes = write(&tensors, &header, &mut new)?;
+    write(&tensors, &header, path, &mut new)?;
     new.keep()?;
-    Ok(bytes as i64)
+    Ok(header.len() as i64 + tensors.iter().map(bytes_written).sum::<u64>() as i64)
 }
 
 /// Refuses tensors that one file cannot hold: two of one name, and one that has the name of the metadata.
@@ -69,8 +70,7 @@ fn refuse_names(tensors: &[StoredTensor], model: &str) -> PgResult<()> {
 }
 
 /// Hashes the files of the model: what is damaged must not get into a file that looks sound.
-fn refuse_damage(model: &str) -> PgResult<()> {
-    let files = StoredFile::of_model(model, None)?;
+fn refuse_damage(files: &[StoredFile]) -> PgResult<()> {
     match files.iter().find(|stored| !file_problems(stored).is_empty()) {
         Some(stored) => Err(damaged_file(stored)),
         None => Ok(()),
@@ -88,13 +88,13 @@ fn bytes_written(tensor: &StoredTensor) -> u64 {
 }
 
 /// Returns what the model's files say about themselves, as far as there is room; `format` is what transformers asks for.
-fn metadata(model: &str) -> PgResult<Map<String, serde_json::Value>> {
+fn metadata(files: &[StoredFile]) -> PgResult<Map<String, serde_json::Value>> {
     let read = |error| format_fault(&error);
     let mut metadata = Map::new();
     let mut room = METADATA_BYTES_MAX;
-    for stored in StoredFile::of_model(model, None)? {
-        let Reading::Structured(structure) = structure_for_import(&stored)? else { continue };
-        let writer = MetadataWriter::new(&stored, &structure, 0, &Backend).map_err(read)?;
+    for stored in files {
+        let Reading::Structured(structure) = structure_for_import(stored)? else { continue };
+        let writer = MetadataWriter::new(stored, &structure, 0, &Backend).map_err(read)?;
         // In other formats than safetensors the key `format` has another meaning.
         let is_kept = |key: &str, value: &Value| {
             !matches!(value, Value::Array(_)) && (key != "format" || structure.format == Format::Safetensors)
@@ -130,27 +130,22 @@ fn header(tensors: &[StoredTensor], metadata: Map<String, serde_json::Value>) ->
     header
 }
 
-/// Writes header and data; returns how many bytes that were.
-fn write(tensors: &[StoredTensor], header: &[u8], new: &mut NewFile) -> PgResult<u64> {
-    let mut written = header.len() as u64;
+/// Writes header and data.
+fn write(tensors: &[StoredTensor], header: &[u8], path: &str, new: &mut NewFile) -> PgResult<()> {
     let mut out = BufWriter::with_capacity(COPIED_BYTES as usize, new.file());
-    let mut result = out.write_all(header);
+    let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(|error| io_fault("write", path.as_ref(), &error));
+    put(header)?;
     for tensor in tensors {
-        if result.is_ok() {
-            result = match tensor.dtype.is_quantized() {
-                true => write_decoded(tensor, &mut out)?,
-                false => write_copied(tensor, &mut out)?,
-            };
-            written += bytes_written(tensor);
+        match tensor.dtype.is_quantized() {
+            true => write_decoded(tensor, &mut put)?,
+            false => write_copied(tensor, &mut put)?,
         }
     }
-    let result = result.and_then(|()| out.flush());
-    drop(out);
-    result.map(|()| written).map_err(|error| new.fault("write", &error))
+    out.flush().map_err(|error| io_fault("write", path.as_ref(), &error))
 }
 
 /// Writes the bytes as they are stored, big-endian ones turned round.
-fn write_copied(tensor: &StoredTensor, out: &mut impl Write) -> PgResult<io::Result<()>> {
+fn write_copied(tensor: &StoredTensor, put: &mut impl FnMut(&[u8]) -> PgResult<()>) -> PgResult<()> {
     let width = match tensor.dtype {
         // Two numbers of four bytes.
         Dtype::C64 => 4,
@@ -162,25 +157,17 @@ fn write_copied(tensor: &StoredTensor, out: &mut impl Write) -> PgResult<io::Res
         if tensor.order == ByteOrder::Big {
             bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
         }
-        if let Err(error) = out.write_all(&bytes) {
-            return Ok(Err(error));
-        }
+        put(&bytes)?;
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// Writes the values as F32.
-fn write_decoded(tensor: &StoredTensor, out: &mut impl Write) -> PgResult<io::Result<()>> {
-    let (mut values, mut stored, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-    let elements = tensor.elements();
-    for start in (0..elements).step_by(WINDOW_ELEMENTS) {
-        values.resize((elements - start).min(WINDOW_ELEMENTS as u64) as usize, 0.0);
-        tensor.values(start, &mut values, &mut stored)?;
+fn write_decoded(tensor: &StoredTensor, put: &mut impl FnMut(&[u8]) -> PgResult<()>) -> PgResult<()> {
+    let mut bytes = Vec::new();
+    tensor.each_window(|values| {
         bytes.clear();
         bytes.extend(values.iter().flat_map(|&value| (value as f32).to_le_bytes()));
-        if let Err(error) = out.write_all(&bytes) {
-            return Ok(Err(error));
-        }
-    }
-    Ok(Ok(()))
+        put(&bytes)
+    })
 }

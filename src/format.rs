@@ -1,7 +1,7 @@
 //! What files are, stored or not: formats, descriptions, findings.
 
 use formats::describe::{self, ARRAY_ELEMENTS_SHOWN};
-use formats::{Bytes, Detection, FileSource, ReadAt};
+use formats::{Bytes, Detection, ReadAt};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::Value as Json;
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::pg::error::{PgResult, format_fault};
 use crate::pg::guc;
 use crate::pg::interrupt::Backend;
-use crate::server_file::{self, ServerFile, io_fault};
+use crate::server_file::{self, ServerFile};
 use crate::stored_file::StoredFile;
 
 /// The row of `detect_format` for a file that is not stored.
@@ -32,7 +32,7 @@ fn detect_server_file_format(path: Option<&str>) -> PgResult<Detected> {
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
         return Ok(detected(formats::detect_directory(&names)));
     }
-    Ok(detected(detect(&source(ServerFile::open(path.as_ref())?, path)?)?))
+    Ok(detected(detect(&ServerFile::open(path.as_ref())?.into_source()?)?))
 }
 
 fn detected(detection: Detection) -> Detected {
@@ -67,11 +67,6 @@ fn detect(source: &dyn ReadAt) -> PgResult<Detection> {
     formats::detect(source, &guc::limits(), &Backend).map_err(|error| format_fault(&error))
 }
 
-fn source(opened: ServerFile, path: &str) -> PgResult<FileSource> {
-    FileSource::new(opened.file)
-        .map_err(|error| io_fault("look at", path.as_ref(), &std::io::Error::other(error.to_string())))
-}
-
 /// Rows of `model_formats`.
 type Formats = TableIterator<
     'static,
@@ -104,7 +99,7 @@ fn describe_stored_file(model: &str, file: &str, full_metadata: default!(bool, f
 
 #[pg_extern(stable, strict)]
 fn describe_server_file(path: &str, full_metadata: default!(bool, false)) -> PgResult<JsonB> {
-    description(&source(ServerFile::open(path.as_ref())?, path)?, full_metadata)
+    description(&ServerFile::open(path.as_ref())?.into_source()?, full_metadata)
 }
 
 /// Returns all that is known of a file as one document.

@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use formats::FileSource;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::pg::error::{PgResult, code, fault};
@@ -46,6 +47,11 @@ impl ServerFile {
         require_allowed(path, &descriptor_path(&file, path)?)?;
         let stamp = format!("{}:{}:{}:{}.{:09}", look.dev(), look.ino(), look.len(), look.mtime(), look.mtime_nsec());
         Ok(Self { file, size_bytes: look.len(), stamp })
+    }
+
+    /// Returns the file as the readers of formats want it.
+    pub fn into_source(self) -> PgResult<FileSource> {
+        FileSource::new(self.file).map_err(|error| fault(code::IO, format!("could not read an open file: {error}")))
     }
 }
 

@@ -139,6 +139,18 @@ impl StoredTensor {
         Ok(())
     }
 
+    /// Hands all values to `take`, window by window.
+    pub fn each_window(&self, mut take: impl FnMut(&[f64]) -> PgResult<()>) -> PgResult<()> {
+        let (mut values, mut bytes) = (Vec::new(), Vec::new());
+        let elements = self.elements();
+        for start in (0..elements).step_by(WINDOW_ELEMENTS) {
+            values.resize((elements - start).min(WINDOW_ELEMENTS as u64) as usize, 0.0);
+            self.values(start, &mut values, &mut bytes)?;
+            take(&values)?;
+        }
+        Ok(())
+    }
+
     fn window(&self, first: u64, out: &mut [f64], bytes: &mut Vec<u8>) -> Result<(), NoValues> {
         let blocks = decode::blocks_of(self.dtype, first, out.len() as u64)
             .filter(|blocks| blocks.bytes.end <= self.size_bytes)

@@ -1,6 +1,6 @@
 //! Tensors: what a file holds, stored or not, and their bytes.
 
-use formats::{ByteOrder, Bytes, FileFormat, FileSource, Format, FormatError, ReadAt, Reading, Structure, Tensor};
+use formats::{ByteOrder, Bytes, FileFormat, Format, FormatError, ReadAt, Reading, Structure, Tensor};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -36,10 +36,7 @@ fn extract_tensors_of_bytes(file_data: Option<&[u8]>, format: default!(Option<&s
 #[pg_extern(stable)]
 fn extract_server_file_tensors(path: Option<&str>, format: default!(Option<&str>, "NULL")) -> PgResult<Tensors> {
     let Some(path) = path else { return Ok(TableIterator::new(Vec::new())) };
-    let opened = ServerFile::open(path.as_ref())?;
-    let source = FileSource::new(opened.file)
-        .map_err(|error| fault(code::IO, format!("could not read file \"{path}\": {error}")))?;
-    Ok(tensor_rows(read_as(&source, format)?))
+    Ok(tensor_rows(read_as(&ServerFile::open(path.as_ref())?.into_source()?, format)?))
 }
 
 /// Reads a file of the format named, or of the one its structure shows; 22P03 when it is malformed, 0A000 when it is none.

@@ -96,10 +96,16 @@ fn tensor_stats(model: &str, tensor: &str, buckets: default!(i32, "20")) -> PgRe
     }
     let stored = StoredTensor::find(model, tensor)?;
     let mut moments = Moments::default();
-    each_window(&stored, |values| moments.add(values))?;
+    stored.each_window(|values| {
+        moments.add(values);
+        Ok(())
+    })?;
     let mut histogram = Histogram::new(moments.min().unwrap_or(0.0), moments.max().unwrap_or(0.0), buckets as usize);
     // The borders are known only now, so the values are read a second time.
-    each_window(&stored, |values| histogram.add(values))?;
+    stored.each_window(|values| {
+        histogram.add(values);
+        Ok(())
+    })?;
     Ok(TableIterator::once((
         moments.count as i64,
         moments.min(),
@@ -111,18 +117,6 @@ fn tensor_stats(model: &str, tensor: &str, buckets: default!(i32, "20")) -> PgRe
         moments.infinities as i64,
         histogram.counts().iter().map(|&count| count as i64).collect(),
     )))
-}
-
-/// Hands all values of a tensor to `take`, window by window.
-fn each_window(stored: &StoredTensor, mut take: impl FnMut(&[f64])) -> PgResult<()> {
-    let (mut values, mut bytes) = (Vec::new(), Vec::new());
-    let elements = stored.elements();
-    for start in (0..elements).step_by(WINDOW_ELEMENTS) {
-        values.resize((elements - start).min(WINDOW_ELEMENTS as u64) as usize, 0.0);
-        stored.values(start, &mut values, &mut bytes)?;
-        take(&values);
-    }
-    Ok(())
 }
 
 /// The row of `compare_tensors`.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ::atom::ContentHash;
-use formats::{Bytes, FileSource, ReadAt};
+use formats::{Bytes, ReadAt};
 use pgrx::prelude::*;
 use store::{BATCH_BYTES_MAX, Cutter, PIECE_BYTES, Span, Strategy, spans};
 
@@ -77,8 +77,7 @@ fn import_step(import_id: i64, path: &str) -> PgResult<bool> {
             return Err(fault(code::STATE, format!("file \"{}\" has changed since its import began", place.display()))
                 .set_hint("Import it again from the start: what is unchanged is not stored twice."));
         }
-        let source = FileSource::new(opened.file).map_err(|error| fault(code::IO, error.to_string()))?;
-        Ok(Box::new(source))
+        Ok(Box::new(opened.into_source()?))
     })
 }
 

@@ -1,0 +1,14 @@
+//! Vectors: element types, the packed form that is stored, text and binary forms, arithmetic, comparison, distances.
+//!
+//! A vector has 1 to 65,535 dimensions and a declared [`Element`] type.  What is stored is narrower where nothing is lost:
+//! [`pack`] chooses, [`Packed`] reads.  Values are finite, and -0.0 is 0.0.  Knows nothing of PostgreSQL.
+
+mod element;
+mod error;
+mod pack;
+mod packed;
+
+pub use element::Element;
+pub use error::VectorError;
+pub use pack::{pack_f32, pack_f64};
+pub use packed::{DIMENSIONS_MAX, HEADER_BYTES, Packed};

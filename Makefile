@@ -19,12 +19,14 @@ test: ## build, install, fetch the real model files, run every test
 	@scripts/setup test
 	@scripts/build
 	@scripts/install
+	@scripts/pgvector
 	@scripts/test
 
 bench: ## measure speed and size against peers, write target/bench/results.json
 	@scripts/setup bench
 	@scripts/build
 	@scripts/install
+	@scripts/pgvector
 	@scripts/bench
 
 lint: ## check format, clippy, and the lines that are never crossed

@@ -98,8 +98,8 @@ impl Element {
         match self {
             Self::Float64 => value,
             Self::Float32 => f64::from(value as f32),
-            Self::Float16 => f16::from_f64(value).to_f64(),
-            Self::Bfloat16 => bf16::from_f64(value).to_f64(),
+            Self::Float16 => f16::from_f32(odd_f32(value)).to_f64(),
+            Self::Bfloat16 => bf16::from_f32(odd_f32(value)).to_f64(),
             Self::Int8 => whole(-128.0, 127.0),
             Self::Uint8 => whole(0.0, 255.0),
         }
@@ -116,8 +116,8 @@ impl Element {
         match self {
             Self::Float64 => bytes = value.to_le_bytes(),
             Self::Float32 => bytes[..4].copy_from_slice(&(value as f32).to_le_bytes()),
-            Self::Float16 => bytes[..2].copy_from_slice(&f16::from_f64(value).to_le_bytes()),
-            Self::Bfloat16 => bytes[..2].copy_from_slice(&bf16::from_f64(value).to_le_bytes()),
+            Self::Float16 => bytes[..2].copy_from_slice(&f16::from_f32(odd_f32(value)).to_le_bytes()),
+            Self::Bfloat16 => bytes[..2].copy_from_slice(&bf16::from_f32(odd_f32(value)).to_le_bytes()),
             // `as` saturates; `nearest` has refused what is beyond.
             Self::Int8 => bytes[0] = (value.round_ties_even() as i8).to_le_bytes()[0],
             Self::Uint8 => bytes[0] = value.round_ties_even() as u8,
@@ -137,6 +137,21 @@ impl Element {
             _ => 0.0,
         }
     }
+}
+
+/// Returns the value as float32, the last bit set where bits were lost: rounded once more, to a type at least two bits
+/// narrower, it gives what one rounding gives.
+///
+/// `half` looks at the upper half of a float64 only, or rounds twice where the CPU converts: near the middle between two
+/// values its result would depend on the machine.  (Boldo and Melquiond, "When double rounding is odd", 2004.)
+fn odd_f32(value: f64) -> f32 {
+    let near = value as f32;
+    let back = f64::from(near);
+    if back == value || !near.is_finite() {
+        return near;
+    }
+    let toward_zero = if back.abs() > value.abs() { near.to_bits() - 1 } else { near.to_bits() };
+    f32::from_bits(toward_zero | 1)
 }
 
 #[cfg(test)]
@@ -174,6 +189,20 @@ mod tests {
         assert_eq!(Element::Bfloat16.nearest(1.001), 1.0);
         assert_eq!(Element::Float32.nearest(1e300), f64::INFINITY);
         assert!(Element::Float32.holds(0.5) && !Element::Float32.holds(0.1));
+    }
+
+    #[test]
+    fn a_value_just_past_the_middle_of_two_is_rounded_away_from_it() {
+        for past in [2f64.powi(-24), 2f64.powi(-40), 2f64.powi(-52)] {
+            for (element, ulp) in [(Element::Float16, 2f64.powi(-10)), (Element::Bfloat16, 2f64.powi(-7))] {
+                assert_eq!(element.nearest(1.0 + ulp / 2.0), 1.0);
+                assert_eq!(element.nearest(1.0 + ulp / 2.0 + past), 1.0 + ulp);
+                assert_eq!(element.nearest(-1.0 - ulp * 1.5 + past), -1.0 - ulp);
+            }
+        }
+        assert_eq!(Element::Float16.nearest(2f64.powi(-25)), 0.0);
+        assert_eq!(Element::Float16.nearest(2f64.powi(-25) * (1.0 + 2f64.powi(-50))), 2f64.powi(-24));
+        assert_eq!(Element::Bfloat16.nearest(f64::MIN_POSITIVE), 0.0);
     }
 
     #[test]

@@ -3,11 +3,16 @@
 //! A vector has 1 to 65,535 dimensions and a declared [`Element`] type.  What is stored is narrower where nothing is lost:
 //! [`pack`] chooses, [`Packed`] reads.  Values are finite, and -0.0 is 0.0.  Knows nothing of PostgreSQL.
 
+pub mod bytes;
+mod dim_point;
 mod element;
 mod error;
 mod pack;
 mod packed;
+pub mod text;
+pub mod wire;
 
+pub use dim_point::DimPoint;
 pub use element::Element;
 pub use error::VectorError;
 pub use pack::{pack_f32, pack_f64};

@@ -85,6 +85,15 @@ pub enum VectorError {
         /// How many.
         count: i64,
     },
+    /// More than the type of pgvector can have.
+    TooManyForPgvector {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there can be.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for VectorError {
@@ -97,6 +106,7 @@ impl fmt::Display for VectorError {
                 write!(f, "{value} is no value of a vector (dimension {dimension})")
             }
             Self::OutOfRange { value, dimension, element } => {
+                let value = crate::text::number(*value);
                 write!(f, "{value} is out of range for {} (dimension {dimension})", element.name())
             }
             Self::Overflow { dimension, element } => {
@@ -115,6 +125,9 @@ impl fmt::Display for VectorError {
             }
             Self::NoSuchPart { start, count } => {
                 write!(f, "there are no {count} dimensions from position {start}")
+            }
+            Self::TooManyForPgvector { what, count, limit } => {
+                write!(f, "pgvector's {what} are at most {limit}, not {count}")
             }
         }
     }

@@ -3,12 +3,19 @@
 //! A vector has 1 to 65,535 dimensions and a declared [`Element`] type.  What is stored is narrower where nothing is lost:
 //! [`pack`] chooses, [`Packed`] reads.  Values are finite, and -0.0 is 0.0.  Knows nothing of PostgreSQL.
 
+pub mod arithmetic;
 pub mod bytes;
+pub mod compare;
 mod dim_point;
+pub mod distinct;
+pub mod distance;
 mod element;
 mod error;
+pub mod moments;
 mod pack;
 mod packed;
+pub mod pgvector;
+pub mod sum;
 pub mod text;
 pub mod wire;
 

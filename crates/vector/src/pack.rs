@@ -24,7 +24,7 @@ pub fn pack_f32(element: Element, values: &[f32]) -> Result<Vec<u8>, VectorError
     pack_f64(element, &values.iter().copied().map(f64::from).collect::<Vec<_>>())
 }
 
-fn check_count(dimensions: usize) -> Result<(), VectorError> {
+pub(crate) fn check_count(dimensions: usize) -> Result<(), VectorError> {
     match dimensions {
         0 => Err(VectorError::NoDimensions),
         1..=DIMENSIONS_MAX => Ok(()),

@@ -60,6 +60,25 @@ impl<'a> Packed<'a> {
         Ok(Self { bytes, dimensions, element, stored, sparse: sparse.then_some(count) })
     }
 
+    /// Proves what [`Packed::read`] takes on trust: positions ascend and exist, values are finite, and these are the bytes
+    /// that packing the values gives.
+    pub fn check(&self) -> Result<(), VectorError> {
+        let damaged = |what| Err(VectorError::Damaged { what });
+        let mut least = 0;
+        for (dimension, value) in self.entries() {
+            if dimension < least || dimension >= self.dimensions() {
+                return damaged("a position is out of order or beyond the dimensions");
+            } else if !value.is_finite() {
+                return damaged("a value is not finite");
+            }
+            least = dimension + 1;
+        }
+        match crate::pack_f64(self.element, &self.to_f64()) {
+            Ok(bytes) if bytes == self.bytes => Ok(()),
+            _ => damaged("not the form that its values are packed in"),
+        }
+    }
+
     /// Returns the packed bytes.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -149,5 +168,55 @@ impl<'a> Packed<'a> {
             return words.iter().map(|word| f32::from_le_bytes(*word)).collect();
         }
         self.to_f64().into_iter().map(|value| value as f32).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_check_finds_what_packing_does_not_make() {
+        let check = |bytes: &[u8]| Packed::read(bytes).unwrap().check();
+        let damaged = |what| Err(VectorError::Damaged { what });
+        // 3 dimensions of float32 as uint8, sparse in one value; then one byte at a time wrong.
+        assert_eq!(check(&[4, 0, 0x40, 0x11, 2, 0, 7]), Ok(()));
+        let order = damaged("a position is out of order or beyond the dimensions");
+        assert_eq!(check(&[4, 0, 0x40, 0x11, 4, 0, 7]), order);
+        assert_eq!(check(&[9, 0, 0x40, 0x11, 2, 0, 2, 0, 7, 7]), order);
+        assert_eq!(check(&[9, 0, 0x40, 0x11, 2, 0, 1, 0, 7, 7]), order);
+        let form = damaged("not the form that its values are packed in");
+        assert_eq!(check(&[3, 0, 0x40, 0x11, 2, 0, 7]), form);
+        assert_eq!(check(&[4, 0, 0x40, 0x11, 2, 0, 0]), form);
+        assert_eq!(check(&[4, 0, 0x40, 0x10, 0, 0, 7, 0]), form);
+        assert_eq!(check(&[1, 0, 0x00, 0x10, 0, 0, 0x80, 0x3F]), form);
+        assert_eq!(check(&[1, 0, 0x13, 0x10, 0, 0x38]), form);
+        assert_eq!(check(&[1, 0, 0x11, 0x10, 0, 0x7C]), damaged("a value is not finite"));
+    }
+
+    /// One vector of each form, byte for byte: stored bytes outlive the program that wrote them.
+    #[test]
+    fn the_layout_does_not_drift() {
+        let golden: [(Element, &[f64], &[u8]); 10] = [
+            (Element::Float32, &[1.0, 255.0], &[2, 0, 0x40, 0x10, 1, 255]),
+            (Element::Float32, &[1.0, -2.0], &[2, 0, 0x30, 0x10, 1, 0xFE]),
+            (Element::Float32, &[0.5, 300.0], &[2, 0, 0x10, 0x10, 0, 0x38, 0xB0, 0x5C]),
+            (
+                Element::Float32,
+                &[-1e38f32 as f64, 0.1f32 as f64],
+                &[2, 0, 0, 0x10, 0x99, 0x76, 0x96, 0xFE, 0xCD, 0xCC, 0xCC, 0x3D],
+            ),
+            (Element::Float32, &[0.0, 0.0, 0.0, 0.5], &[4, 0, 0x10, 0x11, 3, 0, 0, 0x38]),
+            (Element::Float16, &[0.5], &[1, 0, 0x11, 0x10, 0, 0x38]),
+            (Element::Bfloat16, &[0.5], &[1, 0, 0x22, 0x10, 0, 0x3F]),
+            (Element::Int8, &[-3.0], &[1, 0, 0x33, 0x10, 0xFD]),
+            (Element::Uint8, &[0.0, 0.0, 0.0, 200.0], &[4, 0, 0x44, 0x11, 3, 0, 200]),
+            (Element::Float64, &[0.1], &[1, 0, 0x55, 0x10, 0x9A, 0x99, 0x99, 0x99, 0x99, 0x99, 0xB9, 0x3F]),
+        ];
+        for (element, values, bytes) in golden {
+            assert_eq!(crate::pack_f64(element, values).unwrap(), bytes, "{element:?} {values:?}");
+            assert_eq!(Packed::read(bytes).unwrap().check(), Ok(()));
+            assert_eq!(Packed::read(bytes).unwrap().to_f64(), values);
+        }
     }
 }

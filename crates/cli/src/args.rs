@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use vector::Element;
 
 /// The exit codes of every command, for `atoms --help`.
 const EXIT_CODES: &str = "\
@@ -93,6 +95,8 @@ pub enum Command {
     Gc(GcArgs),
     /// List imports that are not finished, or abort one
     Imports(ImportsArgs),
+    /// Load embeddings from files, list their models, show what dimensions are like
+    Embed(EmbedArgs),
     /// Write the completions of a shell to standard output
     Completions(CompletionsArgs),
     /// Write the manual page of atoms to standard output, or all pages to a directory
@@ -333,6 +337,120 @@ pub enum ImportsAction {
     },
 }
 
+/// `atoms embed`.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct EmbedArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: EmbedAction,
+}
+
+/// What can be done with embeddings.
+#[derive(Debug, Subcommand)]
+pub enum EmbedAction {
+    /// Store the vectors of a file: npy, fvecs, bvecs, CSV or safetensors
+    Load(EmbedLoadArgs),
+    /// Show what an embedding model holds, what it costs, and what its dimensions are like
+    Stats(EmbedStatsArgs),
+    /// List the embedding models
+    Ls,
+    /// Drop an embedding model with its vectors
+    Rm(EmbeddingModelArgs),
+}
+
+/// `atoms embed load`.
+#[derive(Debug, Args)]
+pub struct EmbedLoadArgs {
+    /// Name of the embedding model
+    pub model: String,
+    /// File of vectors
+    pub file: PathBuf,
+    /// What the vectors were made from: a text a line, in their order
+    #[arg(long, value_name = "FILE", conflicts_with = "ids")]
+    pub texts: Option<PathBuf>,
+    /// The source atoms of the vectors: an atom id a line, in their order
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
+    /// The tensor to take from a safetensors file [default: the only matrix of floats]
+    #[arg(long, value_name = "NAME")]
+    pub tensor: Option<String>,
+    /// The format of the file [default: what its first bytes tell, else its name]
+    #[arg(long, value_enum)]
+    pub format: Option<VectorFormat>,
+    /// Register the model, with the dimensions of the file, when it is not there
+    #[arg(long)]
+    pub register: bool,
+    /// The type of the model's values when it is registered [default: that of the file; float32 for CSV]
+    #[arg(long, value_name = "TYPE", requires = "register", value_parser = element_parser())]
+    pub element_type: Option<Element>,
+    /// Vectors in a transaction [default: as many as have 4 MiB]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: Option<u32>,
+}
+
+/// A format of files of vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VectorFormat {
+    /// An array of NumPy
+    Npy,
+    /// Rows of float32, each behind its number of dimensions
+    Fvecs,
+    /// Rows of uint8, each behind its number of dimensions
+    Bvecs,
+    /// A vector a line
+    Csv,
+    /// A tensor
+    Safetensors,
+}
+
+impl VectorFormat {
+    /// Returns the name, which is also how files of this format are called at their end.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Npy => "npy",
+            Self::Fvecs => "fvecs",
+            Self::Bvecs => "bvecs",
+            Self::Csv => "csv",
+            Self::Safetensors => "safetensors",
+        }
+    }
+
+    /// Returns the format that the extension of a name tells.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        Self::value_variants().iter().copied().find(|format| format.name().eq_ignore_ascii_case(extension))
+    }
+}
+
+/// `atoms embed stats`.
+#[derive(Debug, Args)]
+pub struct EmbedStatsArgs {
+    /// Name of the embedding model
+    pub model: String,
+    /// Only this dimension, counted from 0
+    #[arg(long, value_name = "N", conflicts_with = "top", value_parser = clap::value_parser!(i32).range(0..))]
+    pub dimension: Option<i32>,
+    /// How many dimensions, those with the greatest variance first [default: 10; all with --json]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub top: Option<i64>,
+    /// Count the different values of each dimension, too; takes a sort of each
+    #[arg(long)]
+    pub distinct: bool,
+}
+
+/// A command on one embedding model.
+#[derive(Debug, Args)]
+pub struct EmbeddingModelArgs {
+    /// Name of the embedding model
+    pub model: String,
+}
+
+/// Reads the name of an element type.
+fn element_parser() -> impl TypedValueParser<Value = Element> {
+    PossibleValuesParser::new(Element::ALL.map(Element::name))
+        .try_map(|name| Element::from_name(&name).ok_or("it is no element type"))
+}
+
 /// Reads a chunk size; whether it fits the strategy, the server says as well.
 fn parse_chunk_bytes(text: &str) -> Result<u32, String> {
     let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -431,11 +549,24 @@ mod tests {
             "atoms values m t --start -1",
             "atoms diff m",
             "atoms completions tcsh",
+            "atoms embed",
+            "atoms embed load m",
+            "atoms embed load m f --texts a --ids b",
+            "atoms embed load m f --element-type float32",
+            "atoms embed load m f --register --element-type float",
+            "atoms embed load m f --format ivecs",
+            "atoms embed load m f --batch 0",
+            "atoms embed stats m --dimension -1",
+            "atoms embed stats m --dimension 1 --top 2",
+            "atoms embed rm",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
         assert!(parse("atoms imports abort 7").is_ok());
         assert!(parse("atoms gc --grace=0s --dry-run").is_ok());
         assert!(parse("atoms inspect a b --all --full --strict").is_ok());
+        for element in Element::ALL {
+            assert!(parse(&format!("atoms embed load m f --register --element-type {}", element.name())).is_ok());
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod completions;
 mod diff;
+mod embed;
 mod export;
 mod findings;
 mod gc;
@@ -63,6 +64,7 @@ pub fn run(cli: &Cli, output: Output) -> Result<Option<Exit>> {
         Command::Rm(args) => rm::run(&context()?, args).map(|()| None),
         Command::Gc(args) => gc::run(&context()?, args).map(|()| None),
         Command::Imports(args) => imports::run(&context()?, args).map(|()| None),
+        Command::Embed(args) => embed::run(&context()?, args).map(|()| None),
         Command::Completions(args) => completions::run(output, args).map(|()| None),
         Command::Man(args) => man::run(output, args).map(|()| None),
     }

@@ -12,5 +12,6 @@ mod work;
 
 pub use local_files::{LocalFile, default_model_name, local_files, refuse_special};
 pub use scan::hash_file;
+pub use send::repeated;
 pub use transfer::{Load, Moved, Transfer};
 pub use work::{Plan, link_known_files};

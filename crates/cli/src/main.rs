@@ -7,6 +7,7 @@ mod args;
 mod chart;
 mod commands;
 mod connection;
+mod embed;
 mod exit;
 mod export;
 mod failure;
@@ -18,6 +19,7 @@ mod mapped_file;
 mod output;
 mod progress;
 mod server;
+mod source_file;
 
 use std::process::ExitCode;
 

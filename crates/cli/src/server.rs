@@ -1,6 +1,7 @@
 //! The SQL functions and views of the extension as typed calls.  Nothing else in the program issues SQL, and every
 //! name is qualified with the schema `atoms`, so the search path of the session does not matter.
 
+mod embeddings;
 mod import;
 mod models;
 mod upkeep;
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use postgres::types::ToSql;
 use postgres::{Client, Row, Statement};
 
+pub use embeddings::{DimensionStats, EmbeddingModel, SourceAtoms, StorageLine, VectorType};
 pub use import::{Announcement, BeginImport, ImportFile, MissingAtom};
 pub use models::{ModelFile, ModelSnapshot, ModelSummary, Tensor};
 pub use upkeep::{Damage, ReportLine, UnfinishedImport};
@@ -34,16 +36,19 @@ impl Server {
         Ok(Self { client: connector.connect()?, prepared: HashMap::new() })
     }
 
-    /// Runs a statement, prepared once per session, and returns its rows.
+    /// Returns a statement, prepared once per session.
+    fn statement(&mut self, sql: &'static str) -> Result<Statement> {
+        if let Some(statement) = self.prepared.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql)?;
+        self.prepared.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    /// Runs a statement and returns its rows.
     fn rows(&mut self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
-        let statement = match self.prepared.get(sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let statement = self.client.prepare(sql)?;
-                self.prepared.insert(sql, statement.clone());
-                statement
-            }
-        };
+        let statement = self.statement(sql)?;
         Ok(self.client.query(&statement, parameters)?)
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "import",
     "ls",
     "show",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 17] = [
     "rm",
     "gc",
     "imports",
+    "embed",
     "completions",
     "man",
 ];

@@ -81,7 +81,7 @@ fn send_large_atom(
 }
 
 /// Repeats a call that another transaction was in the way of, with growing pauses.
-fn repeated<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+pub fn repeated<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     let mut pause = PAUSE_MIN;
     for _ in 0..REPEATS_MAX {
         match call() {

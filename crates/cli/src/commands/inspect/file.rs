@@ -1,41 +1,20 @@
 //! One file: opened, read by position, and how that makes the program end.
 
-use std::fs::{self, File};
 use std::path::Path;
 
 use atom::{FaultKind, Never};
-use formats::{FileSource, FormatError, Limits, describe};
+use formats::{Limits, describe};
 use serde_json::{Value as Json, json};
 
 use crate::exit::Exit;
-use crate::failure::{Failure, Result};
-use crate::import::refuse_special;
+use crate::failure::Result;
+use crate::source_file::{open, unread};
 
 /// A file as `formats` describes it.
 pub struct InspectedFile {
     /// The description, and `path`.
     pub document: Json,
     fault: Option<Exit>,
-}
-
-/// Opens a regular file for reading by position.
-pub fn open(path: &Path) -> Result<FileSource> {
-    let failed = |error| Failure::io("open", path, &error);
-    refuse_special(path, &fs::metadata(path).map_err(failed)?)?;
-    let file = File::open(path).map_err(failed)?;
-    FileSource::new(file).map_err(|error| Failure::new(Exit::of_io(error.io_kind()), error.to_string()))
-}
-
-/// Returns the failure of reading a file that is open.
-pub fn unread(path: &Path, error: &FormatError) -> Failure {
-    let exit = match error {
-        FormatError::Source { error, .. } => Exit::of_io(error.io_kind()),
-        _ => Exit::of_fault(error.kind()),
-    };
-    let mut failure = Failure::new(exit, error.to_string()).context(format!("\"{}\"", path.display()));
-    failure.detail = error.detail();
-    failure.hint = error.hint();
-    failure
 }
 
 /// Reads a file; arrays of its metadata above `elements_max` elements are summarised.

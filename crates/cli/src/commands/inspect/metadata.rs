@@ -9,10 +9,10 @@ use formats::{Format, FormatError, Limits, Value};
 use serde_json::{Value as Json, json};
 
 use super::ELEMENTS_MAX;
-use super::file::{open, unread};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, printable, printable_lines};
+use crate::source_file::{open, unread};
 
 /// Prints the value of `key`.
 pub fn run(output: Output, paths: &[PathBuf], key: &str) -> Result<()> {

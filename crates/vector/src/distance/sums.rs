@@ -1,0 +1,227 @@
+//! The sums behind the distances, in lanes; compiled once for each CPU path.
+//!
+//! Everything here is inlined into a function of `run.rs` that enables the path's instructions, so that the compiler
+//! makes one vector of the lanes.
+
+use std::marker::PhantomData;
+
+use super::number::{Metric, Number, Real};
+use super::run::Job;
+use super::widen::{Halves, Reader, blocks};
+use crate::{Element, Packed};
+
+/// Lanes of float32 sums.
+pub const LANES_32: usize = 16;
+/// Lanes of float64 sums.
+pub const LANES_64: usize = 8;
+/// Values that are widened at a time: a multiple of both numbers of lanes.
+const BLOCK: usize = 256;
+/// Products of int8 or uint8 that are added in an i32: each is at most (128 + 255) squared.
+const WHOLES_MAX: usize = 4096;
+
+const _: () = assert!(BLOCK % LANES_32 == 0 && BLOCK % LANES_64 == 0);
+const _: () = assert!(383 * 383 * WHOLES_MAX < i32::MAX as usize);
+
+/// Three sums, each in lanes.
+pub struct Lanes<T, const L: usize>([[T; L]; 3]);
+
+impl<T: Number, const L: usize> Lanes<T, L> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self([[T::ZERO; L]; 3])
+    }
+
+    #[inline(always)]
+    fn add<M: Metric>(&mut self, a: [T; L], b: [T; L]) {
+        for lane in 0..L {
+            self.add_at::<M>(lane, a[lane], b[lane]);
+        }
+    }
+
+    #[inline(always)]
+    fn add_at<M: Metric>(&mut self, lane: usize, a: T, b: T) {
+        let [x, y, z] = &mut self.0;
+        [x[lane], y[lane], z[lane]] = M::step([x[lane], y[lane], z[lane]], a, b);
+    }
+
+    /// Adds the upper half of the lanes to the lower, until one is left.  Not part of a job: where the compiler sees these
+    /// pairs of lanes beside the loop that fills them, it makes vectors of two of all.
+    #[inline]
+    pub fn sums<M: Metric>(self) -> [T; 3] {
+        let mut sums = [T::ZERO; 3];
+        for (sum, mut lanes) in sums.iter_mut().zip(self.0).take(M::SUMS) {
+            let mut half = L / 2;
+            while half > 0 {
+                let (low, high) = lanes.split_at_mut(half);
+                low.iter_mut().zip(high).for_each(|(low, high)| *low = low.plus(*high));
+                half /= 2;
+            }
+            *sum = lanes[0];
+        }
+        sums
+    }
+}
+
+/// Sums over dense vectors, read where they lie by `A` and `B`: chunks of `L` values, of `N` and `K` bytes.
+pub struct Direct<'a, M, A, B, const L: usize, const N: usize, const K: usize> {
+    left: &'a [u8],
+    right: &'a [u8],
+    of: PhantomData<(M, A, B)>,
+}
+
+impl<'a, M, A, B, const L: usize, const N: usize, const K: usize> Direct<'a, M, A, B, L, N, K> {
+    /// Takes the values of both.
+    #[inline]
+    pub fn new(left: &'a [u8], right: &'a [u8]) -> Self {
+        Self { left, right, of: PhantomData }
+    }
+}
+
+impl<M, A, B, const L: usize, const N: usize, const K: usize> Job for Direct<'_, M, A, B, L, N, K>
+where
+    M: Metric,
+    A: Reader<L, N>,
+    B: Reader<L, K, Number = A::Number>,
+{
+    type Output = Lanes<A::Number, L>;
+
+    #[inline(always)]
+    fn run<H: Halves>(self) -> Self::Output {
+        let mut lanes = Lanes::new();
+        let ((left, left_rest), (right, right_rest)) = (self.left.as_chunks::<N>(), self.right.as_chunks::<K>());
+        for (left, right) in left.iter().zip(right) {
+            lanes.add::<M>(A::read::<H>(left), B::read::<H>(right));
+        }
+        if !left_rest.is_empty() {
+            lanes.add::<M>(A::read::<H>(&filled_up(left_rest)), B::read::<H>(&filled_up(right_rest)));
+        }
+        lanes
+    }
+}
+
+/// Returns the last bytes with zeros after them, which are the value 0 in every type.
+#[inline(always)]
+fn filled_up<const N: usize>(rest: &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
+    if let Some(start) = bytes.get_mut(..rest.len()) {
+        start.copy_from_slice(rest);
+    }
+    bytes
+}
+
+/// Sums over any two vectors with as many dimensions, widened block by block to `T`, in `L` lanes.
+pub struct Blockwise<'a, M, T, const L: usize> {
+    a: Packed<'a>,
+    b: Packed<'a>,
+    of: PhantomData<(M, T)>,
+}
+
+impl<'a, M, T, const L: usize> Blockwise<'a, M, T, L> {
+    /// Takes two vectors.
+    #[inline]
+    pub fn new(a: &Packed<'a>, b: &Packed<'a>) -> Self {
+        Self { a: *a, b: *b, of: PhantomData }
+    }
+}
+
+impl<M: Metric, T: Real, const L: usize> Job for Blockwise<'_, M, T, L> {
+    type Output = Lanes<T, L>;
+
+    #[inline(always)]
+    fn run<H: Halves>(self) -> Self::Output {
+        let mut lanes = Lanes::<T, L>::new();
+        let (mut left, mut right) = (blocks(&self.a), blocks(&self.b));
+        let (mut left_block, mut right_block) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
+        let dimensions = self.a.dimensions();
+        for start in (0..dimensions).step_by(BLOCK) {
+            let count = BLOCK.min(dimensions - start);
+            left.fill(start, &mut left_block[..count]);
+            right.fill(start, &mut right_block[..count]);
+            let whole = count.next_multiple_of(L);
+            left_block[count..whole].fill(T::ZERO);
+            right_block[count..whole].fill(T::ZERO);
+            let chunks = left_block[..whole].as_chunks::<L>().0.iter().zip(right_block.as_chunks::<L>().0);
+            chunks.for_each(|(left, right)| lanes.add::<M>(*left, *right));
+        }
+        lanes
+    }
+}
+
+/// Sums over two sparse vectors, of which only the stored values are visited.
+pub struct Merge<'a, M, T, const L: usize> {
+    a: Packed<'a>,
+    b: Packed<'a>,
+    of: PhantomData<(M, T)>,
+}
+
+impl<'a, M, T, const L: usize> Merge<'a, M, T, L> {
+    /// Takes two vectors.
+    #[inline]
+    pub fn new(a: &Packed<'a>, b: &Packed<'a>) -> Self {
+        Self { a: *a, b: *b, of: PhantomData }
+    }
+}
+
+impl<M: Metric, T: Real, const L: usize> Job for Merge<'_, M, T, L> {
+    type Output = Lanes<T, L>;
+
+    #[inline(always)]
+    fn run<H: Halves>(self) -> Self::Output {
+        let mut lanes = Lanes::<T, L>::new();
+        let (mut left, mut right) = (self.a.entries().peekable(), self.b.entries().peekable());
+        loop {
+            let dimension = match (left.peek(), right.peek()) {
+                (Some(left), Some(right)) => left.0.min(right.0),
+                (Some(one), None) | (None, Some(one)) => one.0,
+                (None, None) => return lanes,
+            };
+            let a = left.next_if(|entry| entry.0 == dimension).map_or(T::ZERO, |entry| T::of(entry.1));
+            let b = right.next_if(|entry| entry.0 == dimension).map_or(T::ZERO, |entry| T::of(entry.1));
+            lanes.add_at::<M>(dimension % L, a, b);
+        }
+    }
+}
+
+/// Exact sums over dense vectors of int8 or uint8.
+pub struct Wholes<'a, M> {
+    a: Packed<'a>,
+    b: Packed<'a>,
+    of: PhantomData<M>,
+}
+
+impl<'a, M> Wholes<'a, M> {
+    #[inline(always)]
+    pub fn new(a: &Packed<'a>, b: &Packed<'a>) -> Self {
+        Self { a: *a, b: *b, of: PhantomData }
+    }
+}
+
+impl<M: Metric> Job for Wholes<'_, M> {
+    type Output = [i64; 3];
+
+    #[inline(always)]
+    fn run<H: Halves>(self) -> Self::Output {
+        let signed = |byte: u8| i32::from(byte.cast_signed());
+        let (a, b) = if self.a.stored() <= self.b.stored() { (self.a, self.b) } else { (self.b, self.a) };
+        match (a.stored(), b.stored()) {
+            (Element::Int8, Element::Int8) => wholes::<M>(a.values(), b.values(), signed, signed),
+            (Element::Int8, _) => wholes::<M>(a.values(), b.values(), signed, i32::from),
+            _ => wholes::<M>(a.values(), b.values(), i32::from, i32::from),
+        }
+    }
+}
+
+#[inline(always)]
+fn wholes<M: Metric>(a: &[u8], b: &[u8], left: impl Fn(u8) -> i32, right: impl Fn(u8) -> i32) -> [i64; 3] {
+    let mut totals = [0i64; 3];
+    for (a, b) in a.chunks(WHOLES_MAX).zip(b.chunks(WHOLES_MAX)) {
+        let mut sums = [0i32; 3];
+        for (&a, &b) in a.iter().zip(b) {
+            sums = M::step(sums, left(a), right(b));
+        }
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            *total += i64::from(sum);
+        }
+    }
+    totals
+}

@@ -1,0 +1,166 @@
+//! Reading stored values: chunks of one lane's worth each, and blocks of any stored type, zeros of sparse vectors included.
+
+use std::iter::Peekable;
+
+use super::number::Real;
+use crate::{Element, Packed};
+
+/// How sixteen float16 are widened; a CPU path may have an instruction.
+pub trait Halves {
+    fn widen(bytes: &[u8; 32]) -> [f32; 16];
+}
+
+/// Widening of float16 by shifts.
+pub struct Shifts;
+
+impl Halves for Shifts {
+    #[inline(always)]
+    fn widen(bytes: &[u8; 32]) -> [f32; 16] {
+        numbers(bytes, float16)
+    }
+}
+
+/// How `N` bytes are read as `L` values.
+pub trait Reader<const L: usize, const N: usize> {
+    type Number: Real;
+    fn read<H: Halves>(bytes: &[u8; N]) -> [Self::Number; L];
+}
+
+macro_rules! reader {
+    ($name:ident, $number:ident, $lanes:literal, $bytes:literal, $read:expr) => {
+        #[doc = concat!("Reads ", stringify!($lanes), " values as ", stringify!($number), ".")]
+        pub struct $name;
+
+        impl Reader<$lanes, $bytes> for $name {
+            type Number = $number;
+
+            #[inline(always)]
+            fn read<H: Halves>(bytes: &[u8; $bytes]) -> [$number; $lanes] {
+                $read(bytes)
+            }
+        }
+    };
+}
+
+reader!(Float64s, f64, 8, 64, |bytes: &[u8; 64]| numbers(bytes, f64::from_le_bytes));
+reader!(Float32s, f32, 16, 64, |bytes: &[u8; 64]| numbers(bytes, f32::from_le_bytes));
+reader!(Float16s, f32, 16, 32, H::widen);
+reader!(Bfloat16s, f32, 16, 32, |bytes: &[u8; 32]| numbers(bytes, bfloat16));
+reader!(Int8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, int8));
+reader!(Uint8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, uint8));
+
+/// Reads as many numbers as the bytes hold; the caller's types say `N * COUNT` bytes.
+#[inline(always)]
+fn numbers<T: Real, const N: usize, const COUNT: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> [T; COUNT] {
+    let mut numbers = [T::ZERO; COUNT];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<N>().0) {
+        *number = read(*bytes);
+    }
+    numbers
+}
+
+/// Widens without arithmetic on subnormal numbers, which is slow: theirs gain an exponent, which is subtracted again.
+#[inline(always)]
+fn float16(bytes: [u8; 2]) -> f32 {
+    const EXPONENTS_APART: u32 = 127 - 15;
+    let bits = u32::from(u16::from_le_bytes(bytes));
+    let (sign, rest) = ((bits & 0x8000) << 16, (bits & 0x7fff) << 13);
+    let normal = rest.wrapping_add(EXPONENTS_APART << 23);
+    let least = f32::from_bits((EXPONENTS_APART + 1) << 23);
+    let subnormal = (f32::from_bits(rest.wrapping_add((EXPONENTS_APART + 1) << 23)) - least).to_bits();
+    let magnitude = match rest {
+        0..0x0080_0000 => subnormal,
+        0x0f80_0000.. => rest | 0x7f80_0000,
+        _ => normal,
+    };
+    f32::from_bits(sign | magnitude)
+}
+
+#[inline(always)]
+fn bfloat16(bytes: [u8; 2]) -> f32 {
+    f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16)
+}
+
+#[inline(always)]
+fn int8(bytes: [u8; 1]) -> f32 {
+    f32::from(i8::from_le_bytes(bytes))
+}
+
+#[inline(always)]
+fn uint8([byte]: [u8; 1]) -> f32 {
+    f32::from(byte)
+}
+
+/// The values of a vector, block after block.
+pub enum Blocks<'a, E: Iterator<Item = (usize, f64)>> {
+    /// All values are stored.
+    Dense(Element, &'a [u8]),
+    /// What is left of the values that are not zero.
+    Sparse(Peekable<E>),
+}
+
+/// Returns the blocks of a vector.
+#[inline(always)]
+pub fn blocks<'a>(packed: &'a Packed) -> Blocks<'a, impl Iterator<Item = (usize, f64)>> {
+    if packed.is_sparse() {
+        Blocks::Sparse(packed.entries().peekable())
+    } else {
+        Blocks::Dense(packed.stored(), packed.values())
+    }
+}
+
+impl<E: Iterator<Item = (usize, f64)>> Blocks<'_, E> {
+    /// Writes the values of the dimensions from `start`; blocks are taken in ascending order.
+    #[inline(always)]
+    pub fn fill<T: Real>(&mut self, start: usize, block: &mut [T]) {
+        match self {
+            Self::Dense(stored, values) => {
+                let from = start * stored.width();
+                fill_dense(*stored, values.get(from..).unwrap_or_default(), block);
+            }
+            Self::Sparse(entries) => {
+                let end = start + block.len();
+                block.fill(T::ZERO);
+                while let Some((dimension, value)) = entries.next_if(|&(dimension, _)| dimension < end) {
+                    // A damaged vector's dimensions need not ascend.
+                    if let Some(slot) = block.get_mut(dimension.wrapping_sub(start)) {
+                        *slot = T::of(value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn fill_dense<T: Real>(stored: Element, values: &[u8], block: &mut [T]) {
+    match stored {
+        Element::Float64 => fill_each(values, block, |bytes| T::of(f64::from_le_bytes(bytes))),
+        Element::Float32 => fill_each(values, block, |bytes| f32::from_le_bytes(bytes).into()),
+        Element::Float16 => fill_each(values, block, |bytes| float16(bytes).into()),
+        Element::Bfloat16 => fill_each(values, block, |bytes| bfloat16(bytes).into()),
+        Element::Int8 => fill_each(values, block, |bytes| int8(bytes).into()),
+        Element::Uint8 => fill_each(values, block, |bytes| uint8(bytes).into()),
+    }
+}
+
+#[inline(always)]
+fn fill_each<T, const N: usize>(values: &[u8], block: &mut [T], read: impl Fn([u8; N]) -> T) {
+    for (slot, bytes) in block.iter_mut().zip(values.as_chunks::<N>().0) {
+        *slot = read(*bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::float16;
+
+    #[test]
+    fn every_float16_is_widened_to_itself() {
+        for bits in 0..=u16::MAX {
+            let (widened, expected) = (float16(bits.to_le_bytes()), half::f16::from_bits(bits).to_f32());
+            let both_nan = widened.is_nan() && expected.is_nan();
+            assert!(both_nan || widened.to_bits() == expected.to_bits(), "{bits:#06x}: {widened} is not {expected}");
+        }
+    }
+}

@@ -148,6 +148,44 @@ pub fn rows_within(bytes: usize, row_bytes: usize) -> usize {
     (bytes / row_bytes.max(1)).max(1)
 }
 
+/// Files of the tests.
+#[cfg(test)]
+mod written {
+    use super::*;
+    use std::io::Write;
+
+    /// Returns a file without a name that has these bytes.
+    pub fn source(bytes: &[u8]) -> Box<dyn ReadAt> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        Box::new(formats::FileSource::new(file).unwrap())
+    }
+
+    /// Reads all rows, `step` at a time, and returns their values and ids.
+    pub fn read_all(file: &mut dyn VectorFile, step: usize) -> Result<(Vec<f64>, Vec<i64>)> {
+        let contents = file.contents();
+        let (mut values, mut ids, mut batch) = (Vec::new(), Vec::new(), Batch::default());
+        let mut rest = usize::try_from(contents.rows).unwrap();
+        while rest > 0 {
+            file.read(step.min(rest), &mut batch)?;
+            assert_eq!(batch.values.len(), step.min(rest) * contents.row_bytes());
+            values
+                .extend(batch.values.chunks_exact(contents.element.width()).map(|bytes| contents.element.value(bytes)));
+            ids.extend(&batch.ids);
+            rest -= step.min(rest);
+        }
+        Ok((values, ids))
+    }
+
+    /// Returns the message of a refusal, and asserts how it ends the program.
+    #[track_caller]
+    pub fn refused<T>(result: Result<T>, exit: Exit) -> String {
+        let Err(failure) = result else { panic!("not refused") };
+        assert_eq!(failure.exit(), exit, "{failure}");
+        failure.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -124,3 +124,83 @@ fn read_row(line: &str, contents: &Contents, batch: &mut Batch) -> Result<()> {
 fn no_number(text: &str, dimension: usize) -> Failure {
     malformed(format!("{text:?} is no number (dimension {dimension})"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embed::written::{read_all, refused};
+    use crate::exit::Exit;
+
+    fn opened(text: &str) -> Result<Csv> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.csv");
+        std::fs::write(&path, text).unwrap();
+        open(&path)
+    }
+
+    fn read(text: &str) -> Result<(Vec<f64>, Vec<i64>)> {
+        read_all(&mut opened(text)?, 2)
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_are_written() {
+        let numbers = vec![1.0, -2.5, 3e-7, 0.1, 7.0, 100.0];
+        for text in [
+            "1,-2.5\n3e-7,.1\n+7,1E2\n",
+            "1, -2.5\r\n3e-7 ,0.1\r\n7.,100",
+            "\n\"1\",\"-2.5\"\n\n3e-7,0.1\n  \n7,100\n\n",
+            "\u{feff}a,b\n1,-2.5\n3e-7,0.1\n7,100\n",
+            "\"x\",0\n1,-2.5\n3e-7,0.1\n7,100\n",
+        ] {
+            assert_eq!(read(text).unwrap(), (numbers.clone(), Vec::new()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_first_column_of_ids_is_known_by_its_name() {
+        for name in ["id", "source_atom_id", "\"id\"", " id "] {
+            let (values, ids) = read(&format!("{name},0,1\n-9223372036854775808,1,2\n9,3,4\n")).unwrap();
+            assert_eq!((values, ids), (vec![1.0, 2.0, 3.0, 4.0], vec![i64::MIN, 9]));
+        }
+        assert!(refused(read("id,a\n1.5,2\n"), Exit::Invalid).contains("line 2: \"1.5\" is no atom id"));
+        assert!(refused(read("ID,a\n1,2\n,3\n"), Exit::Invalid).contains("line 3"));
+    }
+
+    #[test]
+    fn a_column_without_a_name_is_taken_for_numbers_of_rows() {
+        assert!(refused(read(",0,1\n0,1,2\n"), Exit::Invalid).contains("first column has no name"));
+    }
+
+    #[test]
+    fn lines_that_are_no_vector_are_named() {
+        let cases = [
+            ("1,2\n3\n", "line 2: it has 1 numbers, and the first line says 2 dimensions"),
+            ("1,2\n\n3,4,5\n", "line 3: it has 3 numbers"),
+            ("1,2\n3,x\n", "line 2: \"x\" is no number (dimension 1)"),
+            ("1,2,\n", "line 1: \"\" is no number (dimension 2)"),
+            ("1,a\n", "line 1: \"a\" is no number (dimension 1)"),
+            ("1;2\n1;3", "line 2: \"1;3\" is no number (dimension 0)"),
+        ];
+        for (text, message) in cases {
+            let failure = refused(read(text), Exit::Invalid);
+            assert!(failure.contains(message), "{failure}");
+        }
+    }
+
+    #[test]
+    fn files_without_vectors_have_none_or_are_refused() {
+        refused(opened(""), Exit::Invalid);
+        refused(opened("\n \n"), Exit::Invalid);
+        refused(opened("id\n1\n"), Exit::Invalid);
+        assert_eq!(opened("a,b\n").unwrap().contents().rows, 0);
+        refused(opened(&"1,".repeat(65_535)), Exit::Limit);
+        assert_eq!(opened(&"1,".repeat(65_534)).unwrap().contents().dimensions, 65_535);
+    }
+
+    /// They are numbers to those who write them, and no values: which row has one, is said when it is converted.
+    #[test]
+    fn what_is_not_finite_is_no_name() {
+        let (values, _) = read("nan,inf\n-Infinity,1\n").unwrap();
+        assert!(values[0].is_nan() && values[1..] == [f64::INFINITY, f64::NEG_INFINITY, 1.0]);
+    }
+}

@@ -79,3 +79,59 @@ fn drop_prefixes(bytes: &mut Vec<u8>, row_bytes: usize) {
     }
     bytes.truncate(end);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embed::written::{read_all, refused, source};
+    use crate::exit::Exit;
+
+    fn rows(rows: &[&[f32]]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for row in rows {
+            bytes.extend((row.len() as i32).to_le_bytes());
+            bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        bytes
+    }
+
+    #[test]
+    fn rows_of_both_types_are_read() {
+        let bytes = rows(&[&[1.0, -2.0], &[0.5, 3.0], &[f32::MAX, 0.0]]);
+        let mut file = open(source(&bytes), Element::Float32).unwrap();
+        assert_eq!((file.contents().rows, file.contents().dimensions), (3, 2));
+        assert_eq!(read_all(&mut file, 2).unwrap().0, [1.0, -2.0, 0.5, 3.0, f64::from(f32::MAX), 0.0]);
+        let mut file = open(source(&[3, 0, 0, 0, 1, 2, 255, 3, 0, 0, 0, 4, 5, 6]), Element::Uint8).unwrap();
+        assert_eq!(read_all(&mut file, 10).unwrap().0, [1.0, 2.0, 255.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn a_row_of_another_length_is_named() {
+        let mut bytes = rows(&[&[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]]);
+        bytes[24] = 3;
+        let mut file = open(source(&bytes), Element::Float32).unwrap();
+        let message = refused(read_all(&mut file, 2), Exit::Invalid);
+        assert!(message.contains("row 2 has 3 dimensions, and row 0 has 2"), "{message}");
+    }
+
+    #[test]
+    fn files_that_are_no_whole_rows_are_refused() {
+        let bytes = rows(&[&[1.0, 2.0], &[3.0, 4.0]]);
+        for length in (0..bytes.len()).filter(|length| *length != 12) {
+            refused(open(source(&bytes[..length]), Element::Float32), Exit::Invalid);
+        }
+    }
+
+    #[test]
+    fn hostile_dimensions_are_refused() {
+        for (first, exit) in [
+            (0, Exit::Invalid),
+            (-1, Exit::Invalid),
+            (i32::MIN, Exit::Invalid),
+            (65_536, Exit::Limit),
+            (i32::MAX, Exit::Limit),
+        ] {
+            refused(open(source(&[&first.to_le_bytes()[..], &[0; 100]].concat()), Element::Float32), exit);
+        }
+    }
+}

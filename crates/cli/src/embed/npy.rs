@@ -73,6 +73,10 @@ fn prove_length(contents: &Contents, data_start: u64, file_bytes: u64) -> Result
 /// Returns the text of the header, and where the values begin.
 fn header(source: &dyn ReadAt) -> Result<(String, u64)> {
     let truncated = || malformed(format!("its header ends past the end of the file of {} bytes", source.size()));
+    if source.size() < FIXED_BYTES + 2 {
+        return Err(truncated());
+    }
+    // Eight bytes of magic and version, then the length in two or four; a file may end between these.
     let mut start = [0; FIXED_BYTES as usize + 4];
     let readable = source.size().min(start.len() as u64) as usize;
     fill(source, 0, &mut start[..readable])?;
@@ -233,5 +237,152 @@ impl<'a> Words<'a> {
         let number = digits.parse().map_err(|_| self.wrong("no count in its shape"))?;
         self.rest = rest.strip_prefix('L').unwrap_or(rest);
         Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embed::VectorFile;
+    use crate::embed::written::{read_all, refused, source};
+
+    fn file(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
+        let length = header.len() as u32;
+        let width = if version == 1 { 2 } else { 4 };
+        [&MAGIC[..], &[version, 0], &length.to_le_bytes()[..width], header.as_bytes(), data].concat()
+    }
+
+    fn array(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        file(1, &format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n"), data)
+    }
+
+    fn values(bytes: &[u8]) -> Vec<f64> {
+        read_all(&mut open(source(bytes)).unwrap(), 2).unwrap().0
+    }
+
+    #[test]
+    fn every_type_and_order_of_bytes_is_read() {
+        let numbers = [1.0, -2.0, 0.5, 100.0, 0.0, 7.0];
+        let floats: [(&str, fn(f64) -> Vec<u8>); 4] = [
+            ("<f4", |value| (value as f32).to_le_bytes().to_vec()),
+            (">f4", |value| (value as f32).to_be_bytes().to_vec()),
+            ("<f8", |value| value.to_le_bytes().to_vec()),
+            (">f8", |value| value.to_be_bytes().to_vec()),
+        ];
+        for (descr, bytes) in floats {
+            let data: Vec<u8> = numbers.iter().copied().flat_map(bytes).collect();
+            assert_eq!(values(&array(descr, "(3, 2)", &data)), numbers, "{descr}");
+        }
+        // 1 and -2 as binary16.
+        assert_eq!(values(&array("<f2", "(1, 2)", &[0x00, 0x3C, 0x00, 0xC0])), [1.0, -2.0]);
+        assert_eq!(values(&array(">f2", "(1, 2)", &[0x3C, 0x00, 0xC0, 0x00])), [1.0, -2.0]);
+        assert_eq!(values(&array("|i1", "(2, 1)", &[1, 0xFE])), [1.0, -2.0]);
+        assert_eq!(values(&array("|u1", "(2, 1)", &[1, 0xFE])), [1.0, 254.0]);
+    }
+
+    #[test]
+    fn every_version_is_read() {
+        for version in [1, 2, 3] {
+            let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3), }  \n";
+            assert_eq!(values(&file(version, header, &[1, 2, 3])), [1.0, 2.0, 3.0], "{version}");
+        }
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3), }";
+        refused(open(source(&file(4, header, &[1, 2, 3]))), Exit::Unsupported);
+    }
+
+    #[test]
+    fn one_dimension_is_one_vector_and_no_rows_are_none() {
+        let open = |bytes: &[u8]| open(source(bytes)).unwrap().contents();
+        let one = open(&array("|u1", "(3,)", &[1, 2, 3]));
+        assert_eq!((one.rows, one.dimensions, one.element), (1, 3, Element::Uint8));
+        let none = open(&array("<f4", "(0, 3)", &[]));
+        assert_eq!((none.rows, none.dimensions), (0, 3));
+    }
+
+    #[test]
+    fn columns_that_follow_each_other_are_refused_where_there_are_several() {
+        let fortran = |shape: &str| {
+            file(1, &format!("{{'descr': '|u1', 'fortran_order': True, 'shape': {shape}, }}"), &[1, 2, 3, 4])
+        };
+        assert!(refused(open(source(&fortran("(2, 2)"))), Exit::Unsupported).contains("Fortran order"));
+        for shape in ["(1, 4)", "(4, 1)", "(4,)"] {
+            assert_eq!(values(&fortran(shape)), [1.0, 2.0, 3.0, 4.0]);
+        }
+    }
+
+    #[test]
+    fn headers_may_be_written_in_other_ways() {
+        for header in [
+            "{\"shape\":(2L,1L),\"fortran_order\":False,\"descr\":\"|u1\"}",
+            "  { 'fortran_order' : False , 'shape' : ( 2 , 1 , ) , 'descr' : '|u1' }  ",
+        ] {
+            assert_eq!(values(&file(1, header, &[1, 2])), [1.0, 2.0], "{header}");
+        }
+    }
+
+    #[test]
+    fn types_and_shapes_that_vectors_have_not_are_refused() {
+        for descr in ["<i8", "<c8", "|b1", "|O", "<U3", "=f4", "f4", "", "<"] {
+            refused(open(source(&array(descr, "(1, 1)", &[0; 8]))), Exit::Unsupported);
+        }
+        for shape in ["()", "(1, 1, 1)"] {
+            refused(open(source(&array("|u1", shape, &[0]))), Exit::Unsupported);
+        }
+        let records = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 1), }";
+        refused(open(source(&file(1, records, &[0; 4]))), Exit::Unsupported);
+        refused(open(source(&array("|u1", "(3, 0)", &[]))), Exit::Invalid);
+        refused(open(source(&array("|u1", "(0, 65536)", &[]))), Exit::Limit);
+        refused(open(source(&array("|u1", "(0, 18446744073709551615)", &[]))), Exit::Limit);
+    }
+
+    #[test]
+    fn a_shape_that_does_not_fit_the_file_is_refused_before_anything_is_allocated() {
+        for shape in ["(2, 2)", "(4, 2)", "(18446744073709551615, 2)", "(4611686018427387905, 4)"] {
+            assert!(
+                refused(open(source(&array("<f4", shape, &[0; 24]))), Exit::Invalid).contains("do not fit"),
+                "{shape}"
+            );
+        }
+        refused(open(source(&array("<f4", "(18446744073709551616, 2)", &[0; 24]))), Exit::Invalid);
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        for header in [
+            "",
+            "{",
+            "}",
+            "{}",
+            "{'descr'",
+            "{'descr': ",
+            "{'descr': '|u1",
+            "{'descr': '|u1', 'descr': '|u1', 'fortran_order': False, 'shape': (1, 1)}",
+            "{'descr': '|u1', 'fortran_order': False}",
+            "{'descr': '|u1', 'fortran_order': Maybe, 'shape': (1, 1)}",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (1, -1)}",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (1 1)}",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': [1, 1]}",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1), 'more': 1}",
+            "{'descr': '|u1' 'fortran_order': False, 'shape': (1, 1)}",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1)} {}",
+            "{'descr': '\u{1F600}",
+        ] {
+            refused(open(source(&file(1, header, &[1]))), Exit::Invalid);
+        }
+        let mut no_text = array("|u1", "(1, 1)", &[1]);
+        no_text[12] = 0xFF;
+        refused(open(source(&no_text)), Exit::Invalid);
+        let spaces = " ".repeat(HEADER_BYTES_MAX as usize + 1);
+        refused(open(source(&file(2, &spaces, &[]))), Exit::Limit);
+    }
+
+    #[test]
+    fn every_shorter_file_is_refused() {
+        let whole = array("<f4", "(3, 2)", &[0; 24]);
+        assert_eq!(values(&whole).len(), 6);
+        for length in 0..whole.len() {
+            assert!(open(source(&whole[..length])).is_err(), "{length}");
+        }
+        refused(open(source(&[&whole[..], &[0]].concat())), Exit::Invalid);
     }
 }

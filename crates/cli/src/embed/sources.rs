@@ -114,3 +114,65 @@ fn file_name(path: &Path) -> Result<&str> {
             .hint("--texts or --ids say what the vectors were made from.")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embed::written::refused;
+    use vector::Element;
+
+    const CONTENTS: Contents =
+        Contents { dimensions: 2, rows: 3, element: Element::Float32, registers_as: Element::Float32, has_ids: false };
+
+    fn lines(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        std::fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    fn of_texts(texts: &[&str]) -> Option<SourceAtoms> {
+        Some(SourceAtoms::Texts(texts.iter().map(|text| (*text).to_owned()).collect()))
+    }
+
+    #[test]
+    fn each_vector_has_its_line() {
+        let (_dir, path) = lines("a b\n\nä\r\n");
+        let mut sources = Sources::open(Origin::Texts(&path), &CONTENTS).unwrap();
+        assert_eq!(sources.next(2).unwrap(), of_texts(&["a b", ""]));
+        assert_eq!(sources.next(1).unwrap(), of_texts(&["ä"]));
+        let (_dir, path) = lines("1\n-2\n 3 ");
+        let mut sources = Sources::open(Origin::Ids(&path), &CONTENTS).unwrap();
+        assert_eq!(sources.next(3).unwrap(), Some(SourceAtoms::Ids(vec![1, -2, 3])));
+    }
+
+    #[test]
+    fn without_lines_vectors_are_called_after_their_file_and_row() {
+        let mut sources = Sources::open(Origin::Vectors(Path::new("a/v.npy")), &CONTENTS).unwrap();
+        assert_eq!(sources.next(2).unwrap(), of_texts(&["v.npy#0", "v.npy#1"]));
+        assert_eq!(sources.next(1).unwrap(), of_texts(&["v.npy#2"]));
+        let with_ids = Contents { has_ids: true, ..CONTENTS };
+        assert_eq!(Sources::open(Origin::Vectors(Path::new("v")), &with_ids).unwrap().next(1).unwrap(), None);
+    }
+
+    #[test]
+    fn long_texts_come_in_smaller_batches() {
+        let long = "x".repeat(TEXT_BYTES);
+        let (_dir, path) = lines(&format!("{long}\na\nb\n"));
+        let mut sources = Sources::open(Origin::Texts(&path), &CONTENTS).unwrap();
+        assert_eq!(sources.next(3).unwrap().map(|sources| sources.len()), Some(1));
+        assert_eq!(sources.next(2).unwrap(), of_texts(&["a", "b"]));
+    }
+
+    #[test]
+    fn other_numbers_of_lines_and_other_lines_are_refused_at_once() {
+        for text in ["", "1\n2\n", "1\n2\n3\n\n"] {
+            let (_dir, path) = lines(text);
+            assert!(refused(Sources::open(Origin::Texts(&path), &CONTENTS), Exit::Invalid).contains("3 vectors"));
+        }
+        for bad in ["", "x", "1.5", "9223372036854775808"] {
+            let (_dir, path) = lines(&format!("1\n{bad}\n3\n"));
+            assert!(refused(Sources::open(Origin::Ids(&path), &CONTENTS), Exit::Invalid).contains("line 2"), "{bad}");
+        }
+    }
+}

@@ -1,5 +1,8 @@
 //! Embeddings: their models, the vectors as bytes, and what their dimensions are like.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use postgres::types::ToSql;
 use serde::Serialize;
 use vector::Element;
@@ -167,19 +170,23 @@ impl Server {
 
     /// Stores vectors, and the texts they were made from, in one transaction.
     ///
-    /// `values` are little-endian, in the model's type, row after row.  A vector takes the place of an earlier one of its atom.
+    /// `values` are little-endian, in the model's type, row after row.  A vector takes the place of an earlier one of its atom,
+    /// stored or in the same call.
     pub fn insert_embeddings(&mut self, model: &str, sources: &SourceAtoms, values: &[u8]) -> Result<()> {
         const ATOMS_SQL: &str = "SELECT atoms.upsert_atoms($1::bytea[], 'text')";
         const SQL: &str = "SELECT atoms.insert_embeddings($1::text, $2::bigint[], $3::bytea)";
-        let texts = match sources {
-            SourceAtoms::Ids(ids) => return self.row(SQL, &[&model, ids, &values]).map(drop),
-            SourceAtoms::Texts(texts) => texts.iter().map(String::as_bytes).collect::<Vec<_>>(),
-        };
         let (upsert, insert) = (self.statement(ATOMS_SQL)?, self.statement(SQL)?);
         let mut transaction = self.client.transaction()?;
-        let rows = transaction.query(&upsert, &[&texts])?;
-        let ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?;
-        transaction.query(&insert, &[&model, &ids, &values])?;
+        let ids = match sources {
+            SourceAtoms::Ids(ids) => Cow::Borrowed(ids),
+            SourceAtoms::Texts(texts) => {
+                let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+                let rows = transaction.query(&upsert, &[&texts])?;
+                Cow::Owned(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
+            }
+        };
+        let (ids, values) = last_of_each(&ids, values);
+        transaction.query(&insert, &[&model, &ids.as_ref(), &values.as_ref()])?;
         Ok(transaction.commit()?)
     }
 
@@ -228,6 +235,19 @@ impl Server {
     }
 }
 
+/// Returns the ids with the rows of values that belong to them, of equal ids only the last.
+fn last_of_each<'v>(ids: &'v [i64], values: &'v [u8]) -> (Cow<'v, [i64]>, Cow<'v, [u8]>) {
+    let last: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
+    if last.len() == ids.len() {
+        return (ids.into(), values.into());
+    }
+    let row_bytes = (values.len() / ids.len()).max(1);
+    let is_last = |(row, id): &(usize, &i64)| last.get(id) == Some(row);
+    let rows = ids.iter().enumerate().zip(values.chunks_exact(row_bytes)).filter(|(row, _)| is_last(row));
+    let (ids, values): (Vec<i64>, Vec<&[u8]>) = rows.map(|((_, id), values)| (*id, values)).unzip();
+    (ids.into(), values.concat().into())
+}
+
 fn dimension_stats(row: &postgres::Row) -> Result<DimensionStats> {
     Ok(DimensionStats {
         dimension_index: row.try_get(0)?,
@@ -241,4 +261,18 @@ fn dimension_stats(row: &postgres::Row) -> Result<DimensionStats> {
         variance_share: row.try_get(8)?,
         distinct_values: row.try_get(9)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_vectors_of_one_atom_the_last_stays() {
+        assert_eq!(last_of_each(&[], &[]), ((&[][..]).into(), (&[][..]).into()));
+        let (ids, values) = last_of_each(&[3, 1, 2], &[30, 31, 10, 11, 20, 21]);
+        assert!(matches!((&ids, &values), (Cow::Borrowed([3, 1, 2]), Cow::Borrowed([30, 31, 10, 11, 20, 21]))));
+        let (ids, values) = last_of_each(&[3, 1, 3, 2, 1], &[30, 10, 31, 20, 11]);
+        assert_eq!((&*ids, &*values), (&[3, 2, 1][..], &[31, 20, 11][..]));
+    }
 }

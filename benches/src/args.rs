@@ -11,7 +11,7 @@ use crate::support::{Failure, Result};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "benches")]
 pub struct Args {
-    /// Measure only rows whose names begin so: a family (import, again, export, space, listing, values, versions, dedup) or one row.
+    /// Measure only rows whose names begin so: a family (import, again, export, space, listing, values, versions, dedup, embedding) or one row.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// How often each contestant takes its turn; medians are shown.
@@ -38,6 +38,9 @@ pub struct Args {
     /// The directory of the real model files, as tests/models/fetch.py lays them.
     #[arg(long, env = "PG_ATOMS_MODELS", value_name = "DIR")]
     pub models: Option<PathBuf>,
+    /// The directory of the embeddings, as benches/python/make_embeddings.py leaves them.
+    #[arg(long, env = "PG_ATOMS_EMBEDDINGS", value_name = "DIR")]
+    pub embeddings: Option<PathBuf>,
 }
 
 /// A program that somebody else wrote, and that a machine may lack.
@@ -47,6 +50,8 @@ pub enum Peer {
     GitLfs,
     /// dvc.
     Dvc,
+    /// pgvector in the server that is measured.
+    Pgvector,
 }
 
 impl Args {

@@ -129,8 +129,8 @@ impl Row {
     }
 }
 
-/// Four decimals are more than any of these figures is worth.
-fn round(figure: f64) -> f64 {
+/// Returns a figure with four decimals, which are more than any of these is worth.
+pub fn round(figure: f64) -> f64 {
     (figure * 1e4).round() / 1e4
 }
 

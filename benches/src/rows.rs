@@ -2,6 +2,7 @@
 
 mod again;
 mod dedup;
+mod embedding;
 mod export;
 mod import;
 mod listing;
@@ -33,7 +34,7 @@ impl Report {
 type Family = fn(&Bench) -> Result<Report>;
 
 /// Name and rows of each family; one that is not asked for returns no rows.
-const FAMILIES: [(&str, Family); 8] = [
+const FAMILIES: [(&str, Family); 9] = [
     ("import", import::measure),
     ("again", again::measure),
     ("export", export::measure),
@@ -42,12 +43,14 @@ const FAMILIES: [(&str, Family); 8] = [
     ("values", values::measure),
     ("versions", versions::measure),
     ("dedup", dedup::measure),
+    ("embedding", embedding::measure),
 ];
 
 /// Fails if something is missing that a row needs, before time is spent on the others.
 pub fn check(args: &Args) -> Result<()> {
     versions::check(args)?;
-    dedup::check(args)
+    dedup::check(args)?;
+    embedding::check(args)
 }
 
 /// Measures everything that is asked for. A family that fails does not take the others with it.

@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use super::Report;
-use crate::args::{Args, Peer};
+use crate::args::Args;
 use crate::contest::{Lap, median};
 use crate::row::Row;
 use crate::support::atoms::Strategy;
-use crate::support::programs::{self, Repository};
+use crate::support::programs::{self, Repository, VersionTool};
 use crate::support::{Bench, Database, Failure, Result, folder, model};
 
-const PEERS: [(Peer, &str); 2] = [(Peer::GitLfs, "git-lfs"), (Peer::Dvc, "dvc")];
+const PEERS: [(VersionTool, &str); 2] = [(VersionTool::GitLfs, "git-lfs"), (VersionTool::Dvc, "dvc")];
 
 const FIRST: &str = "first.safetensors";
 const SECOND: &str = "second.safetensors";
@@ -27,7 +27,7 @@ struct Record {
 
 /// Fails, saying what to do, if a peer that takes part is not installed.
 pub fn check(args: &Args) -> Result<()> {
-    peers(args).into_iter().try_for_each(|(peer, _)| programs::check(args, peer))
+    peers(args).into_iter().try_for_each(|(program, _)| programs::check(args, program))
 }
 
 /// Measures the rows that are asked for; a tool does all of its work or none.
@@ -51,23 +51,23 @@ pub fn measure(bench: &Bench) -> Result<Report> {
 }
 
 /// The peers of the rows that are asked for, less those that shall be left out.
-fn peers(args: &Args) -> Vec<(Peer, &'static str)> {
+fn peers(args: &Args) -> Vec<(VersionTool, &'static str)> {
     let takes_part = |tool: &str| ROW_KINDS.iter().any(|kind| args.wants(&row_name(kind, tool)));
-    PEERS.into_iter().filter(|(peer, name)| args.has(*peer) && takes_part(name)).collect()
+    PEERS.into_iter().filter(|(program, name)| args.has(program.peer()) && takes_part(name)).collect()
 }
 
 fn run_round(
     bench: &Bench,
     round: u32,
-    peers: &[(Peer, &str)],
+    peers: &[(VersionTool, &str)],
     ours: &mut Record,
     theirs: &mut [Record],
 ) -> Result<()> {
     let dir = bench.folder().join("versions");
     let files = Files::write(bench, &dir, round)?;
     take_turn(bench, &files, Ours::new(bench, &dir)?, ours)?;
-    for ((peer, name), record) in peers.iter().zip(theirs) {
-        let repository = Repository::init(&bench.args, *peer, dir.join("repository"))?;
+    for ((program, name), record) in peers.iter().zip(theirs) {
+        let repository = Repository::init(&bench.args, *program, dir.join("repository"))?;
         take_turn(bench, &files, repository, record).map_err(|failure| failure.during(name))?;
     }
     folder::remove(&dir)

@@ -13,9 +13,9 @@ use super::peer_table::PeerTable;
 use super::{Failure, Result, folder};
 
 /// Signature, flags, and the length of the extension area.
-const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// The field count that ends the data.
-const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
+pub const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
 
 /// A block is sent when it has so many bytes.
 const BLOCK_BYTES: usize = 1 << 18;

@@ -7,22 +7,41 @@ use super::failure::run;
 use super::{Result, folder};
 use crate::args::{Args, Peer};
 
+/// A peer that keeps versions of files.
+#[derive(Clone, Copy, Debug)]
+pub enum VersionTool {
+    /// git with git-lfs.
+    GitLfs,
+    /// dvc.
+    Dvc,
+}
+
+impl VersionTool {
+    /// Returns what the command line calls it.
+    pub fn peer(self) -> Peer {
+        match self {
+            VersionTool::GitLfs => Peer::GitLfs,
+            VersionTool::Dvc => Peer::Dvc,
+        }
+    }
+}
+
 /// A repository of a peer, in a folder of its own.
 pub struct Repository {
-    peer: Peer,
+    tool: VersionTool,
     program: PathBuf,
     root: PathBuf,
 }
 
 /// Fails, saying what to do, if a peer is not installed.
-pub fn check(args: &Args, peer: Peer) -> Result<()> {
-    let (mut version, remedy) = match peer {
-        Peer::GitLfs => {
+pub fn check(args: &Args, tool: VersionTool) -> Result<()> {
+    let (mut version, remedy) = match tool {
+        VersionTool::GitLfs => {
             let mut git = Command::new("git");
             git.args(["lfs", "version"]);
             (git, "install the packages git and git-lfs, or say --without git-lfs")
         }
-        Peer::Dvc => {
+        VersionTool::Dvc => {
             let mut dvc = Command::new(&args.dvc);
             dvc.arg("--version");
             (dvc, "set DVC_BIN to the program, or say --without dvc")
@@ -33,16 +52,18 @@ pub fn check(args: &Args, peer: Peer) -> Result<()> {
 
 impl Repository {
     /// Makes a repository in a new folder `root`.
-    pub fn init(args: &Args, peer: Peer, root: PathBuf) -> Result<Repository> {
+    pub fn init(args: &Args, tool: VersionTool, root: PathBuf) -> Result<Repository> {
         folder::make_empty(&root)?;
-        let program = match peer {
-            Peer::GitLfs => PathBuf::from("git"),
-            Peer::Dvc => args.dvc.clone(),
+        let program = match tool {
+            VersionTool::GitLfs => PathBuf::from("git"),
+            VersionTool::Dvc => args.dvc.clone(),
         };
-        let repository = Repository { peer, program, root };
-        let commands: &[&[&str]] = match peer {
-            Peer::GitLfs => &[&["init", "--quiet"], &["lfs", "install", "--local"], &["lfs", "track", "*.safetensors"]],
-            Peer::Dvc => &[&["init", "--quiet", "--no-scm"], &["config", "core.analytics", "false"]],
+        let repository = Repository { tool, program, root };
+        let commands: &[&[&str]] = match tool {
+            VersionTool::GitLfs => {
+                &[&["init", "--quiet"], &["lfs", "install", "--local"], &["lfs", "track", "*.safetensors"]]
+            }
+            VersionTool::Dvc => &[&["init", "--quiet", "--no-scm"], &["config", "core.analytics", "false"]],
         };
         commands.iter().try_for_each(|command| repository.run(command))?;
         Ok(repository)
@@ -50,17 +71,17 @@ impl Repository {
 
     /// Puts a file of the repository, given by its name, into the peer's store.
     pub fn add(&self, name: &str) -> Result<()> {
-        match self.peer {
-            Peer::GitLfs => self.run(&["add", name]),
-            Peer::Dvc => self.run(&["add", "--quiet", name]),
+        match self.tool {
+            VersionTool::GitLfs => self.run(&["add", name]),
+            VersionTool::Dvc => self.run(&["add", "--quiet", name]),
         }
     }
 
     /// Makes a file again that was added and then removed.
     pub fn checkout(&self, name: &str) -> Result<()> {
-        match self.peer {
-            Peer::GitLfs => self.run(&["checkout", "--quiet", "--", name]),
-            Peer::Dvc => self.run(&["checkout", "--quiet", &format!("{name}.dvc")]),
+        match self.tool {
+            VersionTool::GitLfs => self.run(&["checkout", "--quiet", "--", name]),
+            VersionTool::Dvc => self.run(&["checkout", "--quiet", &format!("{name}.dvc")]),
         }
     }
 
@@ -71,9 +92,9 @@ impl Repository {
 
     /// Returns what the peer's store takes on disk, without the files beside it.
     pub fn stored_bytes(&self) -> Result<u64> {
-        folder::disk_bytes(&self.root.join(match self.peer {
-            Peer::GitLfs => ".git",
-            Peer::Dvc => ".dvc",
+        folder::disk_bytes(&self.root.join(match self.tool {
+            VersionTool::GitLfs => ".git",
+            VersionTool::Dvc => ".dvc",
         }))
     }
 

@@ -105,9 +105,18 @@ impl Element {
         }
     }
 
-    /// Returns whether a finite value is one of this type.
+    /// Returns whether a finite value is one of this type.  Packing asks this of every value, so it looks at bits instead of
+    /// rounding.
     pub fn holds(self, value: f64) -> bool {
-        self.nearest(value) == value
+        match self {
+            Self::Float64 => true,
+            Self::Float32 => f64::from(value as f32) == value,
+            Self::Float16 => is_float16(value),
+            Self::Bfloat16 => f64::from(value as f32) == value && (value as f32).to_bits() & 0xFFFF == 0,
+            // `as` saturates and cuts.
+            Self::Int8 => f64::from(value as i8) == value,
+            Self::Uint8 => f64::from(value as u8) == value,
+        }
     }
 
     /// Returns a value's bytes in this type, little-endian, as its [`Element::nearest`].
@@ -154,9 +163,16 @@ fn odd_f32(value: f64) -> f32 {
     f32::from_bits(toward_zero | 1)
 }
 
+/// No more than eleven digits, no larger than the largest, a multiple of the smallest.
+fn is_float16(value: f64) -> bool {
+    const BELOW_ELEVEN_DIGITS: u64 = (1 << 42) - 1;
+    let multiple = value * 16_777_216.0;
+    value.to_bits() & BELOW_ELEVEN_DIGITS == 0 && value.abs() <= 65504.0 && multiple as i64 as f64 == multiple
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Element;
+    use super::*;
 
     #[test]
     fn numbers_and_names_round_trip() {
@@ -203,6 +219,19 @@ mod tests {
         assert_eq!(Element::Float16.nearest(2f64.powi(-25)), 0.0);
         assert_eq!(Element::Float16.nearest(2f64.powi(-25) * (1.0 + 2f64.powi(-50))), 2f64.powi(-24));
         assert_eq!(Element::Bfloat16.nearest(f64::MIN_POSITIVE), 0.0);
+    }
+
+    #[test]
+    fn a_type_holds_what_rounding_leaves_alone() {
+        let halves = (0..=u16::MAX).flat_map(|bits| [f16::from_bits(bits).to_f64(), bf16::from_bits(bits).to_f64()]);
+        let finite: Vec<f64> = halves.filter(|value| value.is_finite()).collect();
+        let beside = finite.iter().flat_map(|&value| [value.next_up(), value.next_down(), value * 0.5, value * 1.125]);
+        let singles = finite.iter().map(|&value| f64::from((value as f32).next_up()));
+        for value in finite.iter().copied().chain(beside).chain(singles).filter(|value| value.is_finite()) {
+            for element in Element::ALL {
+                assert_eq!(element.holds(value), element.nearest(value) == value, "{element:?} {value:e}");
+            }
+        }
     }
 
     #[test]

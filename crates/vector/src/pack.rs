@@ -8,20 +8,22 @@ use crate::{Element, VectorError};
 /// Packs values, rounding each to the nearest of its type.  Errors: no or too many dimensions, NaN, infinity, out of range.
 pub fn pack_f64(element: Element, values: &[f64]) -> Result<Vec<u8>, VectorError> {
     check_count(values.len())?;
-    let mut rounded = Vec::with_capacity(values.len());
-    for (dimension, &value) in values.iter().enumerate() {
-        rounded.push(settle(element, dimension, value)?);
+    if element == Element::Float32 {
+        let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        if is_plain(&rounded) {
+            return Ok(pack_plain(&rounded));
+        }
     }
-    Ok(narrowest(element, &rounded))
+    pack_any(element, values.iter().copied())
 }
 
 /// As [`pack_f64`]; float32 values, the usual case, take a short way.
 pub fn pack_f32(element: Element, values: &[f32]) -> Result<Vec<u8>, VectorError> {
     check_count(values.len())?;
-    if element == Element::Float32 && has_no_narrower_form(values) {
-        return pack_plain(values);
+    if element == Element::Float32 && is_plain(values) {
+        return Ok(pack_plain(values));
     }
-    pack_f64(element, &values.iter().copied().map(f64::from).collect::<Vec<_>>())
+    pack_any(element, values.iter().copied().map(f64::from))
 }
 
 pub(crate) fn check_count(dimensions: usize) -> Result<(), VectorError> {
@@ -41,56 +43,77 @@ fn settle(element: Element, dimension: usize, value: f64) -> Result<f64, VectorE
     if nearest.is_finite() { Ok(nearest + 0.0) } else { Err(VectorError::OutOfRange { value, dimension, element }) }
 }
 
-/// Returns whether float32 is the narrowest type, and too few values are zero for the sparse form.  With random values the
-/// first two looks end at the first value.
-fn has_no_narrower_form(values: &[f32]) -> bool {
+/// Returns whether float32, dense, is the form of these values, all finite.  With random values the first two looks end at
+/// the first value, and the others are loops without a branch, of which the compiler makes vector instructions.
+fn is_plain(values: &[f32]) -> bool {
     let all_bfloat16 = || values.iter().all(|value| value.to_bits() & 0xFFFF == 0);
     let all_float16 = || values.iter().all(|&value| Element::Float16.holds(f64::from(value)));
+    let all_finite = || values.iter().fold(true, |finite, value| finite & value.is_finite());
     let zeros = || values.iter().map(|&value| usize::from(value == 0.0)).sum();
-    !all_bfloat16() && !all_float16() && !sparse_is_smaller(Element::Float32, values.len(), zeros())
+    let is_narrower = all_bfloat16() || all_float16();
+    let is_dense = || {
+        let (dense, sparse) = data_bytes(Element::Float32, values.len(), zeros());
+        dense <= sparse
+    };
+    !is_narrower && all_finite() && is_dense()
 }
 
-/// Two loops without a branch inside: the compiler makes vector instructions of them.
-fn pack_plain(values: &[f32]) -> Result<Vec<u8>, VectorError> {
-    if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
-        return Err(first_not_finite(values));
-    }
+/// Packs what [`is_plain`].
+fn pack_plain(values: &[f32]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES + values.len() * 4];
     let (head, data) = bytes.split_at_mut(HEADER_BYTES);
     // `check_count` has refused more dimensions than 16 bits say.
     head.copy_from_slice(&header(values.len() as u16, Element::Float32, Element::Float32, false));
     let (words, _) = data.as_chunks_mut::<4>();
     words.iter_mut().zip(values).for_each(|(word, value)| *word = (value + 0.0).to_le_bytes());
-    Ok(bytes)
+    bytes
 }
 
-fn first_not_finite(values: &[f32]) -> VectorError {
-    let dimension = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
-    VectorError::NotFinite { value: values.get(dimension).copied().map_or(f64::NAN, f64::from), dimension }
+fn pack_any(element: Element, values: impl ExactSizeIterator<Item = f64>) -> Result<Vec<u8>, VectorError> {
+    let mut settled = Vec::with_capacity(values.len());
+    for (dimension, value) in values.enumerate() {
+        settled.push(settle(element, dimension, value)?);
+    }
+    Ok(narrowest(element, &settled))
 }
 
-/// The bytes of both forms, without the header.
-fn sparse_is_smaller(stored: Element, dimensions: usize, zeros: usize) -> bool {
-    (dimensions - zeros) * (POSITION_BYTES + stored.width()) < dimensions * stored.width()
+/// Returns the bytes of the dense and of the sparse form, without the header.
+fn data_bytes(stored: Element, dimensions: usize, zeros: usize) -> (usize, usize) {
+    (dimensions * stored.width(), (dimensions - zeros) * (POSITION_BYTES + stored.width()))
 }
 
+/// Takes values that the type holds.
 fn narrowest(element: Element, values: &[f64]) -> Vec<u8> {
-    let holds_all = |stored: &&Element| values.iter().all(|&value| stored.holds(value));
+    let holds_all = |stored: &&Element| **stored == element || values.iter().all(|&value| stored.holds(value));
     let stored = element.stored_as().iter().find(holds_all).copied().unwrap_or(element);
     let zeros = values.iter().filter(|&&value| value == 0.0).count();
-    let sparse = sparse_is_smaller(stored, values.len(), zeros);
-    let kept = |value: &f64| !sparse || *value != 0.0;
+    let (dense_bytes, sparse_bytes) = data_bytes(stored, values.len(), zeros);
+    let is_sparse = sparse_bytes < dense_bytes;
+    let kept = |value: &f64| !is_sparse || *value != 0.0;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + dense_bytes.min(sparse_bytes));
     // `check_count` has refused more dimensions than 16 bits say.
-    let mut bytes = header(values.len() as u16, element, stored, sparse).to_vec();
-    if sparse {
-        let positions = (0u16..).zip(values).filter(|(_, value)| kept(value));
+    bytes.extend_from_slice(&header(values.len() as u16, element, stored, is_sparse));
+    if is_sparse {
+        let positions = (0..=u16::MAX).zip(values).filter(|(_, value)| kept(value));
         bytes.extend(positions.flat_map(|(position, _)| position.to_le_bytes()));
     }
-    for &value in values.iter().filter(|value| kept(value)) {
-        let (value, width) = stored.to_bytes(value);
-        bytes.extend_from_slice(&value[..width]);
+    let kept = values.iter().copied().filter(kept);
+    match stored.width() {
+        1 => push_values::<1>(&mut bytes, stored, kept),
+        2 => push_values::<2>(&mut bytes, stored, kept),
+        4 => push_values::<4>(&mut bytes, stored, kept),
+        _ => push_values::<8>(&mut bytes, stored, kept),
     }
     bytes
+}
+
+/// The width is a constant, so that no value costs a call to copy it.
+fn push_values<const WIDTH: usize>(bytes: &mut Vec<u8>, stored: Element, values: impl Iterator<Item = f64>) {
+    for value in values {
+        if let Some(value) = stored.to_bytes(value).0.first_chunk::<WIDTH>() {
+            bytes.extend_from_slice(value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +149,16 @@ mod tests {
         values[999] = 0.5;
         values[3] = -1.0;
         assert_eq!(stored(Element::Float32, &values), (Element::Float16, true, 4 + 2 * 4));
+    }
+
+    #[test]
+    fn the_most_dimensions_are_stored_dense_and_sparse() {
+        assert_eq!(stored(Element::Float32, &vec![0.0; DIMENSIONS_MAX]), (Element::Uint8, true, 4));
+        let mut values = vec![0.0; DIMENSIONS_MAX];
+        values[DIMENSIONS_MAX - 1] = 0.1;
+        assert_eq!(stored(Element::Float64, &values), (Element::Float64, true, 4 + 10));
+        values.fill(0.1);
+        assert_eq!(stored(Element::Float64, &values), (Element::Float64, false, 4 + DIMENSIONS_MAX * 8));
     }
 
     #[test]

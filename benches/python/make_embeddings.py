@@ -107,7 +107,7 @@ def linear(x, weights, name):
 
 
 def erf(x):
-    """Returns the error function to 1.5e-7: formula 7.1.26 of Abramowitz and Stegun, Handbook of Mathematical Functions."""
+    """Returns the error function to 1.5e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26)."""
     size = numpy.abs(x)
     t = 1 / (1 + numpy.float32(0.3275911) * size)
     sum_ = numpy.float32(1.061405429)
@@ -133,7 +133,8 @@ def attend(x, weights, layer):
     query, key, value = heads("query"), heads("key"), heads("value")
     scores = query @ key.transpose(0, 1, 3, 2) * numpy.float32((DIMENSIONS // HEADS) ** -0.5)
     mixed = (softmax(scores) @ value).transpose(0, 2, 1, 3).reshape(x.shape)
-    return normalise(x + linear(mixed, weights, f"{layer}.attention.output.dense"), weights, f"{layer}.attention.output.LayerNorm")
+    output = f"{layer}.attention.output"
+    return normalise(x + linear(mixed, weights, f"{output}.dense"), weights, f"{output}.LayerNorm")
 
 
 def embed(numbers, weights):

@@ -117,8 +117,12 @@ mod tests {
 
     #[test]
     fn the_hash_does_not_drift() {
-        let golden: [(&[f64], u64, u64); 4] =
-            [(&[1.0, 2.0, 3.0], 0, 0x0B57_5B76_AA57_3947), (&[1.0, 2.0, 3.0], 42, 0xF080_398C_7F87_E145), (&[0.1, -0.5], 0, 0x09DC_6096_4D17_9E6B), (&[0.0; 100], 0, 0xD8F5_1D53_7DA4_B168)];
+        let golden: [(&[f64], u64, u64); 4] = [
+            (&[1.0, 2.0, 3.0], 0, 0x0B57_5B76_AA57_3947),
+            (&[1.0, 2.0, 3.0], 42, 0xF080_398C_7F87_E145),
+            (&[0.1, -0.5], 0, 0x09DC_6096_4D17_9E6B),
+            (&[0.0; 100], 0, 0xD8F5_1D53_7DA4_B168),
+        ];
         for (values, seed, expected) in golden {
             let bytes = pack_f64(Element::Float64, values).unwrap();
             assert_eq!(hash(&Packed::read(&bytes).unwrap(), seed), expected, "{values:?}");

@@ -15,6 +15,7 @@ pub mod moments;
 mod pack;
 mod packed;
 pub mod pgvector;
+mod shortest;
 pub mod sum;
 pub mod text;
 pub mod wire;

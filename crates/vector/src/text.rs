@@ -2,12 +2,13 @@
 //!
 //! Numbers are read as PostgreSQL reads them: correctly rounded, and out of range where they would become infinite or,
 //! not being zero, zero.  float16 and bfloat16 are rounded from the nearest float64.  They are written in the fewest digits
-//! that read back as the same value, laid out as PostgreSQL lays out real and double precision.
+//! that read back as the same value, laid out as PostgreSQL lays out real and double precision; of several such (a value in
+//! 300 or so) it may choose another.
 
 use std::fmt::{Display, LowerExp, Write};
 use std::num::IntErrorKind;
 
-use crate::{DIMENSIONS_MAX, Element, Packed, VectorError, pack_f32, pack_f64};
+use crate::{DIMENSIONS_MAX, Element, Packed, VectorError, pack_f32, pack_f64, shortest};
 
 /// Reads the dense or the sparse form; elements are of type `default` where no prefix says otherwise.
 ///
@@ -82,7 +83,10 @@ fn push_all<T>(text: &mut String, values: Vec<T>, push_value: fn(&mut String, T)
 
 /// As real is written: without an exponent from 1e-4 to below 1e6.
 fn push_float32(text: &mut String, value: f32) {
-    push_float(text, value, value == 0.0 || (1e-4..1e6).contains(&value.abs()));
+    match shortest::RANGE.contains(&value.abs()) {
+        true => shortest::push(text, value),
+        false => push_float(text, value, value == 0.0),
+    }
 }
 
 /// As double precision is written: without an exponent from 1e-4 to below 1e15.

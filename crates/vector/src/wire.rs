@@ -53,7 +53,7 @@ fn read_dense(element: Element, dimensions: usize, data: &[u8]) -> Result<Vec<u8
 fn read_sparse(element: Element, dimensions: usize, data: &[u8]) -> Result<Vec<u8>, VectorError> {
     let entry = POSITION_BYTES + element.width();
     let count = data.len() / entry;
-    if data.len() % entry != 0 || count > dimensions {
+    if !data.len().is_multiple_of(entry) || count > dimensions {
         return Err(wire("the length does not fit the entries", HEADER_BYTES + data.len()));
     }
     let (positions, data) = data.split_at(count * POSITION_BYTES);

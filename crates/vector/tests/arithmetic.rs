@@ -96,7 +96,7 @@ impl Random {
     /// Any value of the type; every second one near 1, where sums have much to round.
     fn value(&mut self, element: Element) -> f64 {
         loop {
-            let (bits, near) = (self.bits(), self.bits() % 2 == 0);
+            let (bits, near) = (self.bits(), self.bits().is_multiple_of(2));
             let value = match element {
                 Element::Float64 if near => f64::from_bits(bits & !(0x7C << 56) | 0x3C << 56),
                 Element::Float32 if near => f64::from(f32::from_bits(bits as u32 & !(0x78 << 24) | 0x38 << 24)),
@@ -171,8 +171,7 @@ fn floats_are_rounded_once() {
 fn all_pairs_of_integers_are_exact_or_out_of_range() {
     for (element, values) in [(Element::Int8, -128..=127), (Element::Uint8, 0..=255)] {
         for a in values.clone() {
-            // One vector per left value, then the pairs that overflow one by one.
-            for b in values.clone().step_by(if a % 16 == 0 { 1 } else { 7 }) {
+            for b in values.clone() {
                 check_against_reference((element, element), f64::from(a), f64::from(b));
             }
         }
@@ -201,13 +200,17 @@ fn conversion_knows_a_middle_from_what_is_just_past_it() {
     for element in [Element::Float16, Element::Bfloat16, Element::Float32] {
         let mut random = Random(3);
         for _ in 0..5000 {
-            let (below, above) = (Element::Float16.nearest(random.value(Element::Float16)), random.bits() % 3);
-            let digits = if element == Element::Float32 { 24 } else { 11 };
-            let middle = below * (1.0 + 2f64.powi(-digits));
-            let value = [middle, middle.next_up(), middle.next_down()][above as usize];
-            assert_eq!(element.nearest(value), Exact::new(value).rounded(element), "{element:?} {value:e}");
-            let (bytes, width) = element.to_bytes(value);
-            if element.nearest(value).is_finite() {
+            let below = random.value(element).abs().min(60_000.0);
+            let power_of_two = f64::from_bits(below.to_bits() & 0x7FF << 52);
+            let digits = match element {
+                Element::Float32 => 24,
+                Element::Float16 => 11,
+                _ => 8,
+            };
+            let middle = below + power_of_two * 2f64.powi(-digits);
+            for value in [middle, middle.next_up(), middle.next_down()] {
+                assert_eq!(element.nearest(value), Exact::new(value).rounded(element), "{element:?} {value:e}");
+                let (bytes, width) = element.to_bytes(value);
                 assert_eq!(element.value(&bytes[..width]), element.nearest(value));
             }
         }

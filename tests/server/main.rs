@@ -17,6 +17,7 @@ mod concurrent;
 mod content_hash;
 mod crash;
 mod damage;
+mod embed_program;
 mod formats;
 mod golden;
 mod hostile;

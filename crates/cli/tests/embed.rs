@@ -99,8 +99,8 @@ fn sources_are_counted_before_anything_is_sent() {
         ("words", b"1\ntwo\n"),
         ("latin", b"a\n\xe4\n"),
     ]);
-    assert_ends(&dir, &["a.npy", "--texts", "one"], 8, "\"one\" has 1 lines, and there are 2 vectors");
-    assert_ends(&dir, &["a.npy", "--ids", "three"], 8, "\"three\" has 3 lines, and there are 2 vectors");
+    assert_ends(&dir, &["a.npy", "--texts", "one"], 8, "\"one\" has 1 line for 2 vectors");
+    assert_ends(&dir, &["a.npy", "--ids", "three"], 8, "\"three\" has 3 lines for 2 vectors");
     assert_ends(&dir, &["a.npy", "--ids", "words"], 8, "line 2: \"two\" is no atom id");
     assert_ends(&dir, &["a.npy", "--texts", "latin"], 8, "line 2 is no UTF-8");
     assert_ends(&dir, &["a.npy", "--texts", "missing"], 3, "\"missing\"");

@@ -9,6 +9,7 @@ use vector::Element;
 use super::lines::Lines;
 use super::{Batch, Contents, VectorFile, dimensions, malformed};
 use crate::failure::{Failure, Result};
+use crate::output::count;
 
 /// Names of a first column that holds the ids of source atoms.
 const IDS_NAMES: [&str; 2] = ["id", "source_atom_id"];
@@ -118,7 +119,8 @@ fn read_row(line: &str, contents: &Contents, batch: &mut Batch) -> Result<()> {
     if found == contents.dimensions {
         return Ok(());
     }
-    Err(malformed(format!("it has {found} numbers, and the first line says {} dimensions", contents.dimensions)))
+    let found = count(found as u64, "number", "numbers");
+    Err(malformed(format!("{found} for {} dimensions", contents.dimensions)))
 }
 
 fn no_number(text: &str, dimension: usize) -> Failure {
@@ -174,8 +176,8 @@ mod tests {
     #[test]
     fn lines_that_are_no_vector_are_named() {
         let cases = [
-            ("1,2\n3\n", "line 2: it has 1 numbers, and the first line says 2 dimensions"),
-            ("1,2\n\n3,4,5\n", "line 3: it has 3 numbers"),
+            ("1,2\n3\n", "line 2: 1 number for 2 dimensions"),
+            ("1,2\n\n3,4,5\n", "line 3: 3 numbers for 2 dimensions"),
             ("1,2\n3,x\n", "line 2: \"x\" is no number (dimension 1)"),
             ("1,2,\n", "line 1: \"\" is no number (dimension 2)"),
             ("1,a\n", "line 1: \"a\" is no number (dimension 1)"),

@@ -263,7 +263,8 @@ mod tests {
     #[test]
     fn every_type_and_order_of_bytes_is_read() {
         let numbers = [1.0, -2.0, 0.5, 100.0, 0.0, 7.0];
-        let floats: [(&str, fn(f64) -> Vec<u8>); 4] = [
+        type Encode = fn(f64) -> Vec<u8>;
+        let floats: [(&str, Encode); 4] = [
             ("<f4", |value| (value as f32).to_le_bytes().to_vec()),
             (">f4", |value| (value as f32).to_be_bytes().to_vec()),
             ("<f8", |value| value.to_le_bytes().to_vec()),

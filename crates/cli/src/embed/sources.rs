@@ -6,6 +6,7 @@ use super::lines::{LINE_BYTES_MAX, Lines};
 use super::{Contents, malformed};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
+use crate::output::count;
 use crate::server::SourceAtoms;
 
 /// Bytes of texts in a batch, but for the text that goes above them.
@@ -69,12 +70,13 @@ impl Sources {
 fn open(path: &Path, rows: u64, check: impl Fn(&str) -> Result<()>) -> Result<Lines> {
     let mut lines = Lines::open(path)?;
     let of_line = |number: u64| move |failure: Failure| failure.context(format!("line {number}"));
-    let count =
+    let found =
         lines.count(|line, number| check(line).map_err(of_line(number))).map_err(|failure| of_file(path, failure))?;
-    if count == rows {
+    if found == rows {
         return Ok(lines);
     }
-    let message = format!("\"{}\" has {count} lines, and there are {rows} vectors", path.display());
+    let (found, vectors) = (count(found, "line", "lines"), count(rows, "vector", "vectors"));
+    let message = format!("\"{}\" has {found} for {vectors}", path.display());
     Err(Failure::new(Exit::Invalid, message).hint("Each vector has a line; nothing was stored."))
 }
 
@@ -168,7 +170,7 @@ mod tests {
     fn other_numbers_of_lines_and_other_lines_are_refused_at_once() {
         for text in ["", "1\n2\n", "1\n2\n3\n\n"] {
             let (_dir, path) = lines(text);
-            assert!(refused(Sources::open(Origin::Texts(&path), &CONTENTS), Exit::Invalid).contains("3 vectors"));
+            assert!(refused(Sources::open(Origin::Texts(&path), &CONTENTS), Exit::Invalid).contains("for 3 vectors"));
         }
         for bad in ["", "x", "1.5", "9223372036854775808"] {
             let (_dir, path) = lines(&format!("1\n{bad}\n3\n"));

@@ -150,8 +150,8 @@ impl Server {
 
     /// Returns what vectors of a model have to be like; `None` when there is no such model.
     pub fn vector_type(&mut self, model: &str) -> Result<Option<VectorType>> {
-        // Not the count of its vectors, which takes as long as they are many.
-        const SQL: &str = "SELECT dimensions, element_type FROM atoms.embedding_model_summary WHERE model = $1";
+        // The view would count the vectors, which takes the longer the more there are.
+        const SQL: &str = "SELECT dimensions, element_type FROM atoms.embedding_model WHERE name = $1";
         self.rows(SQL, &[&model])?.first().map(vector_type).transpose()
     }
 

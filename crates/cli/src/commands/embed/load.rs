@@ -9,10 +9,9 @@ use crate::args::{EmbedLoadArgs, VectorFormat};
 use crate::embed::{Batch, Contents, Origin, Sources, VectorFile, converted, open, rows_within};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::figures::grouped;
 use crate::import::repeated;
 use crate::interrupt;
-use crate::output::printable;
+use crate::output::{count, printable};
 use crate::progress::Progress;
 use crate::server::{Server, SourceAtoms, VectorType};
 
@@ -47,15 +46,15 @@ pub fn run(context: &Context, args: &EmbedLoadArgs) -> Result<()> {
     let contents = file.contents();
     let sources = Sources::open(origin(args), &contents)?;
     let mut server = context.server()?;
-    let (vectors, registered) = model(&mut server, args, &contents)?;
+    let (vectors, is_new) = model(&mut server, args, &contents)?;
     let progress =
         Progress::bytes(context.output, contents.rows.saturating_mul(contents.row_bytes() as u64), "loading");
     interrupt::advise(Some(AGAIN.to_owned()));
-    let mut load = Load { args, server, vectors, contents, sources, done: 0 };
+    let mut load = Load { args, server, vectors, to_register: is_new, contents, sources, done: 0 };
     load.run(file.as_mut(), &progress).map_err(|failure| load.tell_done(failure))?;
     interrupt::advise(None);
     drop(progress);
-    let loaded = Loaded { seconds: started.elapsed().as_secs_f64(), ..loaded(args, format, &load, registered) };
+    let loaded = Loaded { seconds: started.elapsed().as_secs_f64(), ..loaded(args, format, &load, is_new) };
     context.output.result(&loaded, || text(&loaded))
 }
 
@@ -75,8 +74,8 @@ fn loaded(args: &EmbedLoadArgs, format: VectorFormat, load: &Load<'_>, registere
 fn text(loaded: &Loaded) -> String {
     let registered = if loaded.registered { ", which is new" } else { "" };
     format!(
-        "loaded {} vectors of {} dimensions ({}) into model \"{}\"{registered}; {:.2} s",
-        grouped(loaded.vectors),
+        "loaded {} of {} dimensions ({}) into model \"{}\"{registered}; {:.2} s",
+        count(loaded.vectors, "vector", "vectors"),
         loaded.dimensions,
         loaded.element_type,
         printable(&loaded.model),
@@ -98,15 +97,13 @@ fn of_file(args: &EmbedLoadArgs, failure: Failure) -> Failure {
     if failure.message.contains(&name) { failure } else { failure.context(name) }
 }
 
-/// Returns what vectors of the model have to be like, and whether it was registered just now.
+/// Returns what vectors of the model have to be like, and whether it is still to be registered.
 fn model(server: &mut Server, args: &EmbedLoadArgs, contents: &Contents) -> Result<(VectorType, bool)> {
     match server.vector_type(&args.model)? {
         Some(vectors) => prove_fits(args, contents, vectors).map(|()| (vectors, false)),
         None if args.register => {
             let element = args.element_type.unwrap_or(contents.registers_as);
-            let vectors = VectorType { dimensions: contents.dimensions, element };
-            server.register_embedding_model(&args.model, vectors)?;
-            Ok((vectors, true))
+            Ok((VectorType { dimensions: contents.dimensions, element }, true))
         }
         None => Err(Failure::new(Exit::NotFound, format!("embedding model \"{}\" does not exist", args.model))
             .hint("--register registers it with the dimensions of the file.")),
@@ -134,6 +131,7 @@ struct Load<'a> {
     args: &'a EmbedLoadArgs,
     server: Server,
     vectors: VectorType,
+    to_register: bool,
     contents: Contents,
     sources: Sources,
     /// Vectors that are stored.
@@ -155,6 +153,15 @@ impl Load<'_> {
             self.done += rows as u64;
             progress.add(batch.values.len() as u64);
         }
+        self.register()
+    }
+
+    /// Registers the model, once: not before a batch has its values, so that a type that does not hold them leaves nothing.
+    fn register(&mut self) -> Result<()> {
+        if self.to_register {
+            self.server.register_embedding_model(&self.args.model, self.vectors)?;
+            self.to_register = false;
+        }
         Ok(())
     }
 
@@ -169,6 +176,7 @@ impl Load<'_> {
     fn send(&mut self, sources: &SourceAtoms, batch: &Batch) -> Result<()> {
         let values = converted(&batch.values, &self.contents, self.vectors.element, self.done)
             .map_err(|failure| of_file(self.args, failure))?;
+        self.register()?;
         repeated(|| self.server.insert_embeddings(&self.args.model, sources, &values))
     }
 
@@ -177,6 +185,6 @@ impl Load<'_> {
         if self.done == 0 || failure.hint.is_some() {
             return failure;
         }
-        failure.hint(format!("The first {} vectors are stored.  {AGAIN}", grouped(self.done)))
+        failure.hint(format!("Vectors stored before that: {}.  {AGAIN}", self.done))
     }
 }

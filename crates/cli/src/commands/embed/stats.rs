@@ -49,36 +49,32 @@ fn text(stats: &Stats, distinct: bool) -> String {
         ("registered", model.created_at.trim_end_matches('Z').replace('T', " ")),
     ];
     let mut text: String = rows.iter().map(|(name, value)| format!("{name:<10}  {value}\n")).collect();
-    for part in [storage(&stats.storage), dimensions(&stats.dimension_stats, distinct)] {
-        if !part.is_empty() {
-            text.push('\n');
-            text.push_str(&part);
-        }
+    text.push('\n');
+    text.push_str(&storage(&stats.storage));
+    if !stats.dimension_stats.is_empty() {
+        text.push('\n');
+        text.push_str(&dimensions(&stats.dimension_stats, distinct));
     }
     text
 }
 
-/// Returns what each layout costs in all.
+/// Returns what each layout costs: its total, or where it has none, the first line.
 fn storage(lines: &[StorageLine]) -> String {
-    let totals: Vec<&StorageLine> = lines.iter().filter(|line| line.item == TOTAL).collect();
-    if totals.is_empty() {
-        return String::new();
-    }
-    let mut table = Table::new([("LAYOUT", Align::Left), ("BYTES", Align::Right), ("BYTES PER VALUE", Align::Right)]);
-    for line in totals {
-        table.row([
-            line.layout.clone(),
-            line.bytes.map(size_i64).unwrap_or_default(),
-            float_or_blank(line.bytes_per_value),
-        ]);
+    let mut table = Table::new([
+        ("LAYOUT", Align::Left),
+        ("ITEM", Align::Left),
+        ("SIZE", Align::Right),
+        ("BYTES PER VALUE", Align::Right),
+    ]);
+    for layout in lines.chunk_by(|a, b| a.layout == b.layout) {
+        let Some(line) = layout.iter().find(|line| line.item == TOTAL).or(layout.first()) else { continue };
+        let size = line.bytes.map(size_i64).unwrap_or_default();
+        table.row([line.layout.clone(), line.item.clone(), size, float_or_blank(line.bytes_per_value)]);
     }
     table.render()
 }
 
 fn dimensions(dimensions: &[DimensionStats], distinct: bool) -> String {
-    if dimensions.is_empty() {
-        return String::new();
-    }
     let mut table = Table::new([
         ("DIMENSION", Align::Right),
         ("VARIANCE", Align::Right),

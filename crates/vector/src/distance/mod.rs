@@ -24,10 +24,10 @@ mod widen;
 pub use path::Path;
 
 use crate::{Element, Packed, VectorError, pack_f64};
-use number::{Angles, Differences, Magnitudes, Metric, Products, Squares};
+use number::{Angles, Differences, Magnitudes, Metric, Products, Real, Squares};
 use run::run;
-use sums::{Blockwise, Direct, LANES_32, LANES_64, Lanes, Merge, Wholes};
-use widen::{Bfloat16s, Float16s, Float32s, Float64s, Int8s, Uint8s};
+use sums::{Direct, LANES_32, LANES_64, Lanes, Merge, blockwise};
+use widen::{Bfloat16s, Float16s, Float32s, Float64s, Int8Wholes, Int8s, Uint8Wholes, Uint8s};
 
 /// Below this, a float32 sum may have lost bits of its terms: squares of what is below 2^-48.
 const TRUSTED_MIN: f32 = 1.0 / (1u128 << 96) as f32;
@@ -82,7 +82,6 @@ fn sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> Result<[f64; 3], Vecto
 }
 
 /// The sums over two vectors with as many dimensions.
-#[inline]
 fn same_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
     let is_whole = |packed: &Packed| packed.element().is_integer() && packed.stored().is_integer();
     let sums = if is_whole(a) && is_whole(b) {
@@ -96,30 +95,43 @@ fn same_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
 }
 
 fn whole_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
+    use Element::*;
     if a.is_sparse() || b.is_sparse() {
         // Float64 holds every such sum, 65,535 * 383 * 383 at most.
         return float64_sums::<M>(path, a, b);
     }
-    run(path, Wholes::<M>::new(a, b)).map(|sum| sum as f64)
+    let (a, b) = lower_first(a, b);
+    let (left, right) = (a.values(), b.values());
+    let lanes = match (a.stored(), b.stored()) {
+        (Int8, Int8) => run(path, Direct::<M, Int8Wholes, Int8Wholes, _, _, _>::new(left, right)),
+        (Int8, _) => run(path, Direct::<M, Int8Wholes, Uint8Wholes, _, _, _>::new(left, right)),
+        _ => run(path, Direct::<M, Uint8Wholes, Uint8Wholes, _, _, _>::new(left, right)),
+    };
+    lanes.whole_sums().map(|sum| sum as f64)
 }
 
+/// Returns two vectors by the numbers of their stored types.  Which comes first decides only which sum of squares is
+/// whose, and cosine multiplies both.
+#[inline]
+fn lower_first<'p, 'a>(a: &'p Packed<'a>, b: &'p Packed<'a>) -> (&'p Packed<'a>, &'p Packed<'a>) {
+    if a.stored() <= b.stored() { (a, b) } else { (b, a) }
+}
+
+#[inline]
 fn float32_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
-    let lanes = match (a.is_sparse(), b.is_sparse()) {
-        (true, true) => run(path, Merge::<M, f32, LANES_32>::new(a, b)),
-        (false, false) => dense_lanes::<M>(path, a, b),
-        _ => run(path, Blockwise::<M, f32, LANES_32>::new(a, b)),
-    };
-    let sums = lanes.sums::<M>();
+    let sums = float32_lanes::<M>(path, a, b).sums::<M>();
     let is_trusted = |sum: &f32| sum.is_finite() && sum.abs() >= TRUSTED_MIN;
     if sums.iter().take(M::SUMS).all(is_trusted) { sums.map(f64::from) } else { float64_sums::<M>(path, a, b) }
 }
 
 /// Pairs of stored types that are usual are read where they lie.
 #[inline]
-fn dense_lanes<M: Metric>(path: Path, a: &Packed, b: &Packed) -> Lanes<f32, LANES_32> {
+fn float32_lanes<M: Metric>(path: Path, a: &Packed, b: &Packed) -> Lanes<f32, LANES_32> {
     use Element::*;
-    // Which vector comes first decides only which sum of squares is whose, and cosine multiplies both.
-    let (a, b) = if a.stored() <= b.stored() { (a, b) } else { (b, a) };
+    if a.is_sparse() || b.is_sparse() {
+        return any_lanes::<M, f32, LANES_32>(path, a, b);
+    }
+    let (a, b) = lower_first(a, b);
     let (left, right) = (a.values(), b.values());
     match (a.stored(), b.stored()) {
         (Float32, Float32) => run(path, Direct::<M, Float32s, Float32s, _, _, _>::new(left, right)),
@@ -131,20 +143,28 @@ fn dense_lanes<M: Metric>(path: Path, a: &Packed, b: &Packed) -> Lanes<f32, LANE
         (Bfloat16, Bfloat16) => run(path, Direct::<M, Bfloat16s, Bfloat16s, _, _, _>::new(left, right)),
         (Int8, Int8) => run(path, Direct::<M, Int8s, Int8s, _, _, _>::new(left, right)),
         (Uint8, Uint8) => run(path, Direct::<M, Uint8s, Uint8s, _, _, _>::new(left, right)),
-        _ => run(path, Blockwise::<M, f32, LANES_32>::new(a, b)),
+        _ => any_lanes::<M, f32, LANES_32>(path, a, b),
     }
 }
 
 fn float64_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
     let is_plain = |packed: &Packed| packed.stored() == Element::Float64 && !packed.is_sparse();
-    let lanes = if a.is_sparse() && b.is_sparse() {
-        run(path, Merge::<M, f64, LANES_64>::new(a, b))
-    } else if is_plain(a) && is_plain(b) {
+    let lanes = if is_plain(a) && is_plain(b) {
         run(path, Direct::<M, Float64s, Float64s, _, _, _>::new(a.values(), b.values()))
     } else {
-        run(path, Blockwise::<M, f64, LANES_64>::new(a, b))
+        any_lanes::<M, f64, LANES_64>(path, a, b)
     };
     lanes.sums::<M>()
+}
+
+/// The lanes of two vectors of any form.
+#[inline(never)]
+fn any_lanes<M: Metric, T: Real, const L: usize>(path: Path, a: &Packed, b: &Packed) -> Lanes<T, L> {
+    if a.is_sparse() && b.is_sparse() {
+        run(path, Merge::<M, T, L>::new(a, b))
+    } else {
+        blockwise::<M, T, L>(path, a, b)
+    }
 }
 
 /// Returns -0.0 as 0.0, and the one NaN: the sign of either may differ between forms and CPUs.

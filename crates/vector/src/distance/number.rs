@@ -54,7 +54,7 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
-/// Sums of at most `WHOLES_MAX` products of int8 or uint8, which do not overflow.
+/// Sums of products of int8 or uint8 in lanes do not overflow: `sums.rs` counts them.
 impl Number for i32 {
     const ZERO: Self = 0;
 

@@ -1,14 +1,15 @@
 //! The sums behind the distances, in lanes; compiled once for each CPU path.
 //!
-//! Everything here is inlined into a function of `run.rs` that enables the path's instructions, so that the compiler
+//! A job is inlined into a function of `run.rs` that enables the path's instructions, and so small that the compiler
 //! makes one vector of the lanes.
 
 use std::marker::PhantomData;
 
+use super::Path;
 use super::number::{Metric, Number, Real};
-use super::run::Job;
+use super::run::{Job, run};
 use super::widen::{Halves, Reader, blocks};
-use crate::{Element, Packed};
+use crate::{DIMENSIONS_MAX, Packed};
 
 /// Lanes of float32 sums.
 pub const LANES_32: usize = 16;
@@ -16,13 +17,13 @@ pub const LANES_32: usize = 16;
 pub const LANES_64: usize = 8;
 /// Values that are widened at a time: a multiple of both numbers of lanes.
 const BLOCK: usize = 256;
-/// Products of int8 or uint8 that are added in an i32: each is at most (128 + 255) squared.
-const WHOLES_MAX: usize = 4096;
 
 const _: () = assert!(BLOCK % LANES_32 == 0 && BLOCK % LANES_64 == 0);
-const _: () = assert!(383 * 383 * WHOLES_MAX < i32::MAX as usize);
+/// A lane's sum of products of int8 or uint8 fits 32 bits: the largest is the square of 255 - -128.
+const _: () = assert!(383 * 383 * DIMENSIONS_MAX.div_ceil(LANES_32) < i32::MAX as usize);
 
-/// Three sums, each in lanes.
+/// Three sums, each in lanes; aligned, because a load from a store across two cache lines waits.
+#[repr(align(64))]
 pub struct Lanes<T, const L: usize>([[T; L]; 3]);
 
 impl<T: Number, const L: usize> Lanes<T, L> {
@@ -47,9 +48,10 @@ impl<T: Number, const L: usize> Lanes<T, L> {
     /// Adds the upper half of the lanes to the lower, until one is left.  Not part of a job: where the compiler sees these
     /// pairs of lanes beside the loop that fills them, it makes vectors of two of all.
     #[inline]
-    pub fn sums<M: Metric>(self) -> [T; 3] {
+    pub fn sums<M: Metric>(&self) -> [T; 3] {
         let mut sums = [T::ZERO; 3];
-        for (sum, mut lanes) in sums.iter_mut().zip(self.0).take(M::SUMS) {
+        for (sum, lanes) in sums.iter_mut().zip(&self.0).take(M::SUMS) {
+            let mut lanes = *lanes;
             let mut half = L / 2;
             while half > 0 {
                 let (low, high) = lanes.split_at_mut(half);
@@ -59,6 +61,14 @@ impl<T: Number, const L: usize> Lanes<T, L> {
             *sum = lanes[0];
         }
         sums
+    }
+}
+
+impl<const L: usize> Lanes<i32, L> {
+    /// Adds the lanes, which only each by itself are known to fit.
+    #[inline]
+    pub fn whole_sums(&self) -> [i64; 3] {
+        self.0.map(|lanes| lanes.into_iter().map(i64::from).sum())
     }
 }
 
@@ -109,42 +119,41 @@ fn filled_up<const N: usize>(rest: &[u8]) -> [u8; N] {
     bytes
 }
 
-/// Sums over any two vectors with as many dimensions, widened block by block to `T`, in `L` lanes.
-pub struct Blockwise<'a, M, T, const L: usize> {
-    a: Packed<'a>,
-    b: Packed<'a>,
-    of: PhantomData<(M, T)>,
+/// Adds blocks of as many values, a multiple of `L`, to lanes.
+pub struct Add<'a, M, T, const L: usize> {
+    pub lanes: &'a mut Lanes<T, L>,
+    pub left: &'a [T],
+    pub right: &'a [T],
+    pub metric: PhantomData<M>,
 }
 
-impl<'a, M, T, const L: usize> Blockwise<'a, M, T, L> {
-    /// Takes two vectors.
-    #[inline]
-    pub fn new(a: &Packed<'a>, b: &Packed<'a>) -> Self {
-        Self { a: *a, b: *b, of: PhantomData }
-    }
-}
-
-impl<M: Metric, T: Real, const L: usize> Job for Blockwise<'_, M, T, L> {
-    type Output = Lanes<T, L>;
+impl<M: Metric, T: Number, const L: usize> Job for Add<'_, M, T, L> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<H: Halves>(self) -> Self::Output {
-        let mut lanes = Lanes::<T, L>::new();
-        let (mut left, mut right) = (blocks(&self.a), blocks(&self.b));
-        let (mut left_block, mut right_block) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
-        let dimensions = self.a.dimensions();
-        for start in (0..dimensions).step_by(BLOCK) {
-            let count = BLOCK.min(dimensions - start);
-            left.fill(start, &mut left_block[..count]);
-            right.fill(start, &mut right_block[..count]);
-            let whole = count.next_multiple_of(L);
-            left_block[count..whole].fill(T::ZERO);
-            right_block[count..whole].fill(T::ZERO);
-            let chunks = left_block[..whole].as_chunks::<L>().0.iter().zip(right_block.as_chunks::<L>().0);
-            chunks.for_each(|(left, right)| lanes.add::<M>(*left, *right));
+    fn run<H: Halves>(self) {
+        let mut lanes = Lanes(self.lanes.0);
+        for (left, right) in self.left.as_chunks::<L>().0.iter().zip(self.right.as_chunks::<L>().0) {
+            lanes.add::<M>(*left, *right);
         }
-        lanes
+        *self.lanes = lanes;
     }
+}
+
+/// Returns the lanes of any two vectors with as many dimensions, widened block by block.
+pub fn blockwise<M: Metric, T: Real, const L: usize>(path: Path, a: &Packed, b: &Packed) -> Lanes<T, L> {
+    let mut lanes = Lanes::new();
+    let (mut left, mut right) = (blocks(a), blocks(b));
+    let (mut left_block, mut right_block) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
+    for start in (0..a.dimensions()).step_by(BLOCK) {
+        let count = BLOCK.min(a.dimensions() - start);
+        let whole = count.next_multiple_of(L);
+        left.fill(path, start, count, &mut left_block[..whole]);
+        right.fill(path, start, count, &mut right_block[..whole]);
+        let (left, right) = (&left_block[..whole], &right_block[..whole]);
+        run(path, Add { lanes: &mut lanes, left, right, metric: PhantomData::<M> });
+    }
+    lanes
 }
 
 /// Sums over two sparse vectors, of which only the stored values are visited.
@@ -180,48 +189,4 @@ impl<M: Metric, T: Real, const L: usize> Job for Merge<'_, M, T, L> {
             lanes.add_at::<M>(dimension % L, a, b);
         }
     }
-}
-
-/// Exact sums over dense vectors of int8 or uint8.
-pub struct Wholes<'a, M> {
-    a: Packed<'a>,
-    b: Packed<'a>,
-    of: PhantomData<M>,
-}
-
-impl<'a, M> Wholes<'a, M> {
-    #[inline(always)]
-    pub fn new(a: &Packed<'a>, b: &Packed<'a>) -> Self {
-        Self { a: *a, b: *b, of: PhantomData }
-    }
-}
-
-impl<M: Metric> Job for Wholes<'_, M> {
-    type Output = [i64; 3];
-
-    #[inline(always)]
-    fn run<H: Halves>(self) -> Self::Output {
-        let signed = |byte: u8| i32::from(byte.cast_signed());
-        let (a, b) = if self.a.stored() <= self.b.stored() { (self.a, self.b) } else { (self.b, self.a) };
-        match (a.stored(), b.stored()) {
-            (Element::Int8, Element::Int8) => wholes::<M>(a.values(), b.values(), signed, signed),
-            (Element::Int8, _) => wholes::<M>(a.values(), b.values(), signed, i32::from),
-            _ => wholes::<M>(a.values(), b.values(), i32::from, i32::from),
-        }
-    }
-}
-
-#[inline(always)]
-fn wholes<M: Metric>(a: &[u8], b: &[u8], left: impl Fn(u8) -> i32, right: impl Fn(u8) -> i32) -> [i64; 3] {
-    let mut totals = [0i64; 3];
-    for (a, b) in a.chunks(WHOLES_MAX).zip(b.chunks(WHOLES_MAX)) {
-        let mut sums = [0i32; 3];
-        for (&a, &b) in a.iter().zip(b) {
-            sums = M::step(sums, left(a), right(b));
-        }
-        for (total, sum) in totals.iter_mut().zip(sums) {
-            *total += i64::from(sum);
-        }
-    }
-    totals
 }

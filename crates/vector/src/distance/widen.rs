@@ -2,7 +2,9 @@
 
 use std::iter::Peekable;
 
-use super::number::Real;
+use super::Path;
+use super::number::{Number, Real};
+use super::run::{Job, run};
 use crate::{Element, Packed};
 
 /// How sixteen float16 are widened; a CPU path may have an instruction.
@@ -22,7 +24,7 @@ impl Halves for Shifts {
 
 /// How `N` bytes are read as `L` values.
 pub trait Reader<const L: usize, const N: usize> {
-    type Number: Real;
+    type Number: Number;
     fn read<H: Halves>(bytes: &[u8; N]) -> [Self::Number; L];
 }
 
@@ -48,10 +50,12 @@ reader!(Float16s, f32, 16, 32, H::widen);
 reader!(Bfloat16s, f32, 16, 32, |bytes: &[u8; 32]| numbers(bytes, bfloat16));
 reader!(Int8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, int8));
 reader!(Uint8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, uint8));
+reader!(Int8Wholes, i32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, |byte| i32::from(i8::from_le_bytes(byte))));
+reader!(Uint8Wholes, i32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, |byte| i32::from(u8::from_le_bytes(byte))));
 
 /// Reads as many numbers as the bytes hold; the caller's types say `N * COUNT` bytes.
 #[inline(always)]
-fn numbers<T: Real, const N: usize, const COUNT: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> [T; COUNT] {
+fn numbers<T: Number, const N: usize, const COUNT: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> [T; COUNT] {
     let mut numbers = [T::ZERO; COUNT];
     for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<N>().0) {
         *number = read(*bytes);
@@ -100,7 +104,6 @@ pub enum Blocks<'a, E: Iterator<Item = (usize, f64)>> {
 }
 
 /// Returns the blocks of a vector.
-#[inline(always)]
 pub fn blocks<'a>(packed: &'a Packed) -> Blocks<'a, impl Iterator<Item = (usize, f64)>> {
     if packed.is_sparse() {
         Blocks::Sparse(packed.entries().peekable())
@@ -110,18 +113,18 @@ pub fn blocks<'a>(packed: &'a Packed) -> Blocks<'a, impl Iterator<Item = (usize,
 }
 
 impl<E: Iterator<Item = (usize, f64)>> Blocks<'_, E> {
-    /// Writes the values of the dimensions from `start`; blocks are taken in ascending order.
-    #[inline(always)]
-    pub fn fill<T: Real>(&mut self, start: usize, block: &mut [T]) {
+    /// Writes the values of `count` dimensions from `start`, and zeros after them; blocks are taken in ascending order.
+    pub fn fill<T: Real>(&mut self, path: Path, start: usize, count: usize, block: &mut [T]) {
         match self {
             Self::Dense(stored, values) => {
                 let from = start * stored.width();
-                fill_dense(*stored, values.get(from..).unwrap_or_default(), block);
+                let (block, rest) = block.split_at_mut(count);
+                widen(path, *stored, values.get(from..).unwrap_or_default(), block);
+                rest.fill(T::ZERO);
             }
             Self::Sparse(entries) => {
-                let end = start + block.len();
                 block.fill(T::ZERO);
-                while let Some((dimension, value)) = entries.next_if(|&(dimension, _)| dimension < end) {
+                while let Some((dimension, value)) = entries.next_if(|&(dimension, _)| dimension < start + count) {
                     // A damaged vector's dimensions need not ascend.
                     if let Some(slot) = block.get_mut(dimension.wrapping_sub(start)) {
                         *slot = T::of(value);
@@ -132,22 +135,35 @@ impl<E: Iterator<Item = (usize, f64)>> Blocks<'_, E> {
     }
 }
 
-#[inline(always)]
-fn fill_dense<T: Real>(stored: Element, values: &[u8], block: &mut [T]) {
+fn widen<T: Real>(path: Path, stored: Element, values: &[u8], block: &mut [T]) {
     match stored {
-        Element::Float64 => fill_each(values, block, |bytes| T::of(f64::from_le_bytes(bytes))),
-        Element::Float32 => fill_each(values, block, |bytes| f32::from_le_bytes(bytes).into()),
-        Element::Float16 => fill_each(values, block, |bytes| float16(bytes).into()),
-        Element::Bfloat16 => fill_each(values, block, |bytes| bfloat16(bytes).into()),
-        Element::Int8 => fill_each(values, block, |bytes| int8(bytes).into()),
-        Element::Uint8 => fill_each(values, block, |bytes| uint8(bytes).into()),
+        Element::Float64 => run(path, Widen { values, block, read: |bytes| T::of(f64::from_le_bytes(bytes)) }),
+        Element::Float32 => run(path, Widen { values, block, read: |bytes| f32::from_le_bytes(bytes).into() }),
+        Element::Float16 => run(path, Widen { values, block, read: |bytes| float16(bytes).into() }),
+        Element::Bfloat16 => run(path, Widen { values, block, read: |bytes| bfloat16(bytes).into() }),
+        Element::Int8 => run(path, Widen { values, block, read: |bytes| int8(bytes).into() }),
+        Element::Uint8 => run(path, Widen { values, block, read: |bytes| uint8(bytes).into() }),
     }
 }
 
-#[inline(always)]
-fn fill_each<T, const N: usize>(values: &[u8], block: &mut [T], read: impl Fn([u8; N]) -> T) {
-    for (slot, bytes) in block.iter_mut().zip(values.as_chunks::<N>().0) {
-        *slot = read(*bytes);
+/// Widens a block's worth of values.
+struct Widen<'a, T, F, const N: usize>
+where
+    F: Fn([u8; N]) -> T,
+{
+    values: &'a [u8],
+    block: &'a mut [T],
+    read: F,
+}
+
+impl<T, F: Fn([u8; N]) -> T, const N: usize> Job for Widen<'_, T, F, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<H: Halves>(self) {
+        for (slot, bytes) in self.block.iter_mut().zip(self.values.as_chunks::<N>().0) {
+            *slot = (self.read)(*bytes);
+        }
     }
 }
 

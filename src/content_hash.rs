@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::ffi::CStr;
-use std::hash::Hasher;
 
 use ::atom::ContentHash;
 use pgrx::prelude::*;
@@ -109,23 +108,11 @@ fn content_hash_hash_extended(hash: HashDatum, seed: i64) -> i64 {
     if seed == 0 {
         return first;
     }
-    // FNV-1a over seed and hash: its constants never change, as partitions depend on it.
-    let mut mixed = Fnv(0xcbf2_9ce4_8422_2325);
-    mixed.write(&seed.to_le_bytes());
-    mixed.write(hash.0.as_bytes());
-    mixed.finish() as i64
+    fnv(seed, hash.0.as_bytes()) as i64
 }
 
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// FNV-1a over seed and bytes: its constants never change, as hash partitions depend on it.
+pub fn fnv(seed: i64, bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    seed.to_le_bytes().iter().chain(bytes).fold(0xcbf2_9ce4_8422_2325, step)
 }

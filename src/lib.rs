@@ -11,6 +11,9 @@
 mod atom;
 mod content_hash;
 mod convert;
+mod dim_point;
+mod dimvec;
+mod embedding;
 mod export;
 mod format;
 mod import;

@@ -4,6 +4,7 @@ use ::atom::FaultKind;
 use formats::{FormatError, SourceError};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
+use vector::VectorError;
 
 /// What a `#[pg_extern]` returns; the error keeps its SQLSTATE on the way out.
 pub type PgResult<T> = Result<T, ErrorReport>;
@@ -82,4 +83,23 @@ pub fn format_fault(error: &FormatError) -> ErrorReport {
         report = report.set_hint(hint);
     }
     report
+}
+
+/// Returns the error of a vector as a user sees it.
+pub fn vector_fault(error: &VectorError) -> ErrorReport {
+    use VectorError as Error;
+    let state = match error {
+        Error::Text { .. } => code::MALFORMED_TEXT,
+        Error::Wire { .. } => code::MALFORMED,
+        Error::Damaged { .. } => code::DAMAGED,
+        Error::NotFinite { .. } | Error::OutOfRange { .. } | Error::Overflow { .. } | Error::Underflow { .. } => {
+            code::OUT_OF_RANGE
+        }
+        Error::TooManyDimensions { .. } | Error::TooManyForPgvector { .. } => code::LIMIT,
+        Error::NoDimensions
+        | Error::DifferentDimensions { .. }
+        | Error::NoSuchDimension { .. }
+        | Error::NoSuchPart { .. } => code::ARGUMENT,
+    };
+    fault(state, error.to_string())
 }

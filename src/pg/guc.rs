@@ -3,7 +3,8 @@
 use std::ffi::CString;
 
 use formats::Limits;
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use vector::distance::Path;
 
 static ALLOWED_DIRS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static IMPORT_GRACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"1 day"));
@@ -14,6 +15,23 @@ static METADATA_ENTRIES_MAX: GucSetting<i32> = GucSetting::<i32>::new(65_536);
 static DIMS_MAX: GucSetting<i32> = GucSetting::<i32>::new(64);
 static NESTING_MAX: GucSetting<i32> = GucSetting::<i32>::new(64);
 static UNKNOWN_KEYS_MAX: GucSetting<i32> = GucSetting::<i32>::new(4_096);
+
+static SIMD: GucSetting<Simd> = GucSetting::<Simd>::new(Simd::Auto);
+
+/// The instructions that distances are computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+enum Simd {
+    #[name = c"auto"]
+    Auto,
+    #[name = c"avx512"]
+    Avx512,
+    #[name = c"avx2"]
+    Avx2,
+    #[name = c"neon"]
+    Neon,
+    #[name = c"scalar"]
+    Scalar,
+}
 
 /// Defines the settings; called once per backend.
 pub fn define() {
@@ -40,6 +58,14 @@ pub fn define() {
         &THREADS,
         1,
         64,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"pg_atoms.simd",
+        c"Instructions of the CPU that distances are computed with.",
+        c"Results are the same with all; those that the CPU lacks act as the best below them.",
+        &SIMD,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -89,6 +115,17 @@ pub fn allowed_dirs() -> Vec<String> {
 /// Returns how many threads hash.
 pub fn threads() -> usize {
     THREADS.get().max(1) as usize
+}
+
+/// Returns the instructions that distances are computed with.
+pub fn simd() -> Path {
+    match SIMD.get() {
+        Simd::Auto => Path::best(),
+        Simd::Avx512 => Path::Avx512.or_below(),
+        Simd::Avx2 => Path::Avx2.or_below(),
+        Simd::Neon => Path::Neon.or_below(),
+        Simd::Scalar => Path::Scalar,
+    }
 }
 
 /// Returns the limits of readers of formats.

@@ -32,18 +32,7 @@ impl IntoDatum for HashDatum {
     }
 
     fn type_oid() -> pg_sys::Oid {
-        // SAFETY: a catalog lookup with valid C strings; raises an error when the schema is gone.
-        unsafe {
-            let schema = pg_sys::get_namespace_oid(c"atoms".as_ptr(), false);
-            pg_sys::GetSysCacheOid(
-                pg_sys::SysCacheIdentifier::TYPENAMENSP as i32,
-                pg_sys::Anum_pg_type_oid as i16,
-                c"content_hash".as_ptr().into(),
-                schema.into(),
-                pg_sys::Datum::null(),
-                pg_sys::Datum::null(),
-            )
-        }
+        super::named_type(c"content_hash")
     }
 }
 

@@ -1,12 +1,16 @@
 //! All unsafe code towards PostgreSQL, behind safe functions.
 
+pub mod aggregate;
 pub mod bulk;
 pub mod call;
+pub mod dimvec_datum;
 pub mod error;
+pub mod foreign_varlena;
 pub mod guc;
 pub mod hash_datum;
 pub mod interrupt;
 pub mod message;
+pub mod point_datum;
 pub mod relation;
 pub mod role;
 pub mod segment;
@@ -14,3 +18,20 @@ pub mod snapshot;
 pub mod spi;
 pub mod varlena;
 pub mod worker;
+
+/// Returns the id of a type of the schema `atoms`; raises an error when it is gone.
+fn named_type(name: &std::ffi::CStr) -> pgrx::pg_sys::Oid {
+    use pgrx::pg_sys;
+    // SAFETY: a catalog lookup with valid C strings; raises an error when the schema is gone.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"atoms".as_ptr(), false);
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::TYPENAMENSP as i32,
+            pg_sys::Anum_pg_type_oid as i16,
+            name.as_ptr().into(),
+            schema.into(),
+            pg_sys::Datum::null(),
+            pg_sys::Datum::null(),
+        )
+    }
+}

@@ -1,13 +1,14 @@
 //! bytea and bytea[] values built in place: bytes are read from a file straight into the value that SQL gets.
 
-use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, DatumWithOid};
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::{IntoDatum, pg_sys};
 
-const LENGTH_WORD: usize = 4;
+/// Bytes before a plain value's payload.
+pub const LENGTH_WORD: usize = 4;
 
 /// One bytea, whose memory is used again and again.
 #[derive(Default)]
@@ -100,6 +101,8 @@ pub struct ByteaArray {
 
 /// Array header of one dimension without NULLs: length word, dimensions, data offset, element type, size, lower bound.
 const ARRAY_HEADER: usize = 24;
+/// The words of the header before the dimensions.
+const ARRAY_FIXED: usize = 16;
 
 impl ByteaArray {
     /// Makes an array whose elements have these lengths, their bytes zero.
@@ -139,18 +142,44 @@ impl ByteaArray {
     }
 }
 
-/// A float8[] whose memory belongs to the query, so that returning it copies nothing.
-pub struct Float8Array {
-    value: *mut u64,
+/// A number that arrays hold as it is: real or double precision.
+pub trait ArrayNumber: Copy + 'static {
+    /// Its type.
+    const OID: pg_sys::Oid;
+    /// The name of the type of its arrays.
+    const ARRAY_SQL: &'static str;
+    /// The type of its arrays.
+    const ARRAY_OID: pg_sys::Oid;
 }
 
-impl Float8Array {
+impl ArrayNumber for f32 {
+    const OID: pg_sys::Oid = pg_sys::FLOAT4OID;
+    const ARRAY_SQL: &'static str = "real[]";
+    const ARRAY_OID: pg_sys::Oid = pg_sys::FLOAT4ARRAYOID;
+}
+
+impl ArrayNumber for f64 {
+    const OID: pg_sys::Oid = pg_sys::FLOAT8OID;
+    const ARRAY_SQL: &'static str = "double precision[]";
+    const ARRAY_OID: pg_sys::Oid = pg_sys::FLOAT8ARRAYOID;
+}
+
+/// An array of numbers whose memory belongs to the query, so that returning it copies nothing.
+pub struct NumberArray<T> {
+    value: *mut u64,
+    of: std::marker::PhantomData<T>,
+}
+
+/// A float8[] to return.
+pub type Float8Array = NumberArray<f64>;
+
+impl<T: ArrayNumber> NumberArray<T> {
     /// Makes an array whose elements `fill` gives, window by window: it is told the window's first element, and overwrites its
     /// zeros.  The caller has bounded the length: a value has less than 1 GB.
     pub fn filled<E>(
         elements: usize,
         window: usize,
-        mut fill: impl FnMut(usize, &mut [f64]) -> Result<(), E>,
+        mut fill: impl FnMut(usize, &mut [T]) -> Result<(), E>,
     ) -> Result<Self, E> {
         let array = Self::with_header(elements);
         for first in (0..elements).step_by(window) {
@@ -158,7 +187,7 @@ impl Float8Array {
             // SAFETY: `with_header` allocated so many elements behind the header, whose 24 bytes keep the alignment of eight; zeros
             // are numbers, so the window is initialised.  Window by window, because what was just zeroed is still in the cache.
             let window = unsafe {
-                let at = array.value.cast::<u8>().add(ARRAY_HEADER).cast::<f64>().add(first);
+                let at = array.value.cast::<u8>().add(ARRAY_HEADER).cast::<T>().add(first);
                 at.write_bytes(0, count);
                 std::slice::from_raw_parts_mut(at, count)
             };
@@ -167,9 +196,18 @@ impl Float8Array {
         Ok(array)
     }
 
+    /// Makes an array of these elements.
+    pub fn of(values: &[T]) -> Self {
+        let Ok(array) = Self::filled(values.len(), values.len().max(1), |_, window| {
+            window.copy_from_slice(values);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        array
+    }
+
     /// Allocates an array and writes all but its elements.
     fn with_header(elements: usize) -> Self {
-        let bytes = ARRAY_HEADER + elements * 8;
+        let bytes = ARRAY_HEADER + elements * size_of::<T>();
         // SAFETY: palloc gives memory aligned for any value, that lives as long as the context of the query.
         let value = unsafe { pg_sys::palloc(bytes) }.cast::<u64>();
         // An array without elements has no dimensions, and ends behind its first four words.
@@ -178,27 +216,27 @@ impl Float8Array {
         let mut put = |at: usize, word: [u8; 4]| header[at..at + 4].copy_from_slice(&word);
         put(0, length_word(bytes - LENGTH_WORD));
         put(4, i32::to_ne_bytes(dimensions));
-        put(12, pg_sys::FLOAT8OID.to_u32().to_ne_bytes());
+        put(12, T::OID.to_u32().to_ne_bytes());
         put(16, (elements as i32).to_ne_bytes());
         put(20, 1i32.to_ne_bytes());
         // SAFETY: the header lies within what was allocated; array.h gives its words.
         unsafe { value.cast::<[u8; ARRAY_HEADER]>().write(header) };
-        Self { value }
+        Self { value, of: std::marker::PhantomData }
     }
 }
 
-impl IntoDatum for Float8Array {
+impl<T: ArrayNumber> IntoDatum for NumberArray<T> {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         Some(pg_sys::Datum::from(self.value))
     }
 
     fn type_oid() -> pg_sys::Oid {
-        pg_sys::FLOAT8ARRAYOID
+        T::ARRAY_OID
     }
 }
 
-// SAFETY: the datum is a float8[], as `filled` says.
-unsafe impl BoxRet for Float8Array {
+// SAFETY: the datum is an array of T, as `filled` says.
+unsafe impl<T: ArrayNumber> BoxRet for NumberArray<T> {
     unsafe fn box_into<'fcx>(self, call: &mut FcInfo<'fcx>) -> Datum<'fcx> {
         // SAFETY: the memory belongs to the context that the function was called in.
         unsafe { call.return_raw_datum(pg_sys::Datum::from(self.value)) }
@@ -206,12 +244,61 @@ unsafe impl BoxRet for Float8Array {
 }
 
 // SAFETY: names the SQL type that the datum has.
-unsafe impl SqlTranslatable for Float8Array {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Float8Array);
+unsafe impl<T: ArrayNumber> SqlTranslatable for NumberArray<T> {
+    const TYPE_IDENT: &'static str = T::ARRAY_SQL;
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("double precision[]"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("double precision[]")));
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal(T::ARRAY_SQL));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal(T::ARRAY_SQL)));
+}
+
+/// An argument of type real[] or double precision[], read where it lies.
+pub struct NumbersArg<'fcx, T> {
+    values: &'fcx [T],
+    rank: i32,
+    has_nulls: bool,
+}
+
+impl<'fcx, T> NumbersArg<'fcx, T> {
+    /// Returns the elements, in the order of storage: the last index runs fastest.
+    pub fn values(&self) -> &'fcx [T] {
+        self.values
+    }
+
+    /// Returns how many indices an element has; 0 for an empty array.
+    pub fn rank(&self) -> i32 {
+        self.rank
+    }
+
+    /// Returns whether an element is NULL; [`NumbersArg::values`] has none then.
+    pub fn has_nulls(&self) -> bool {
+        self.has_nulls
+    }
+}
+
+// SAFETY: the argument's datum is an array of T by its SQL declaration, which a test compares with these signatures.
+unsafe impl<'fcx, T: ArrayNumber> ArgAbi<'fcx> for NumbersArg<'fcx, T> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: STRICT functions get no NULL; the whole value lives as long as the call.
+        unsafe {
+            let datum = arg.unbox_arg_using_from_datum::<pg_sys::Datum>().expect("not NULL");
+            let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+            let (rank, has_nulls) = ((*array).ndim, (*array).dataoffset != 0);
+            // Behind the fixed header lie as many lengths as indices and as many lower bounds; then, aligned to eight, the elements.
+            let lengths = array.cast::<u8>().add(ARRAY_FIXED).cast::<i32>();
+            let count = pg_sys::ArrayGetNItems(rank, lengths);
+            let first = array.cast::<u8>().add((ARRAY_FIXED + 8 * rank as usize).next_multiple_of(8));
+            let values = if has_nulls { &[] } else { std::slice::from_raw_parts(first.cast(), count as usize) };
+            Self { values, rank, has_nulls }
+        }
+    }
+}
+
+// SAFETY: names the SQL type of the argument.
+unsafe impl<T: ArrayNumber> SqlTranslatable for NumbersArg<'_, T> {
+    const TYPE_IDENT: &'static str = T::ARRAY_SQL;
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal(T::ARRAY_SQL));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal(T::ARRAY_SQL)));
 }
 
 fn as_bytes(words: &mut [u64]) -> &mut [u8] {

@@ -9,7 +9,7 @@ use crate::support::oracle::{assert_sound, value};
 use crate::support::read_calls::prepare;
 
 /// Versions before this one; `sql/upgrades/` has a script from each to the next.
-const OLD_VERSIONS: [&str; 1] = ["0.1.0"];
+const OLD_VERSIONS: [&str; 2] = ["0.1.0", "0.2.0"];
 
 /// Everything that defines the extension's objects, one line each, in no order that depends on how they were made.
 const DEFINITIONS: &str = "\

@@ -1,0 +1,1020 @@
+\echo Use "ALTER EXTENSION pg_atoms UPDATE" to load this file. \quit
+
+-- Vectors and embeddings; what was there stays as it is.  Each part below is as in the files that sql/ORDER lists.
+
+-- dimvec: a vector of 1 to 65,535 numbers of a declared element type.  docs/layout/dimvec.md draws how it lies in a row.
+--
+-- Dimensions are counted from 0 in every function and view; positions, as pgvector has them, from 1 in subvector and in the
+-- sparse text form.
+
+CREATE TYPE dimvec;
+
+CREATE FUNCTION dimvec_in(cstring, oid, integer) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_in_wrapper';
+COMMENT ON FUNCTION dimvec_in(cstring, oid, integer) IS 'I/O: reads [1,2.5] or {1:0.5,3:2}/5 (positions from 1), after the name of the element type and a colon where it is not the column''s';
+CREATE FUNCTION dimvec_out(dimvec) RETURNS cstring
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_out_wrapper';
+COMMENT ON FUNCTION dimvec_out(dimvec) IS 'I/O: writes [1,2.5], after the name of the element type and a colon where it is not float32';
+CREATE FUNCTION dimvec_recv(internal, oid, integer) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_recv_wrapper';
+COMMENT ON FUNCTION dimvec_recv(internal, oid, integer) IS 'I/O: reads the binary form, which of float32 is that of pgvector';
+CREATE FUNCTION dimvec_send(dimvec) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_send_wrapper';
+COMMENT ON FUNCTION dimvec_send(dimvec) IS 'I/O: writes the binary form, which of float32 is that of pgvector';
+CREATE FUNCTION dimvec_typmod_in(cstring[]) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_typmod_in_wrapper';
+COMMENT ON FUNCTION dimvec_typmod_in(cstring[]) IS 'I/O: reads the type modifier: dimensions, element type, or both';
+CREATE FUNCTION dimvec_typmod_out(integer) RETURNS cstring
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_typmod_out_wrapper';
+COMMENT ON FUNCTION dimvec_typmod_out(integer) IS 'I/O: writes the type modifier';
+
+-- External: what is longer than a row takes lies in TOAST uncompressed, so that a slice of it can be read.
+CREATE TYPE dimvec (
+    INPUT = dimvec_in,
+    OUTPUT = dimvec_out,
+    RECEIVE = dimvec_recv,
+    SEND = dimvec_send,
+    TYPMOD_IN = dimvec_typmod_in,
+    TYPMOD_OUT = dimvec_typmod_out,
+    INTERNALLENGTH = VARIABLE,
+    ALIGNMENT = int4,
+    STORAGE = external
+);
+COMMENT ON TYPE dimvec IS 'vector of 1 to 65,535 numbers; dimvec(384), dimvec(384, float16): element types float32 (default), float16, bfloat16, int8, uint8, float64';
+
+-- Casts.
+
+CREATE FUNCTION dimvec(dimvec, integer, boolean) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_enforce_wrapper';
+COMMENT ON FUNCTION dimvec(dimvec, integer, boolean) IS 'enforces the type modifier: 22023 for other dimensions; values are rounded to the element type, 22003 beyond it';
+CREATE FUNCTION dimvec(real[], integer, boolean) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_from_float4_array_wrapper';
+COMMENT ON FUNCTION dimvec(real[], integer, boolean) IS 'a vector of the elements, float32 unless the type modifier says otherwise; 22023 for NULLs, 22003 for NaN and infinities';
+CREATE FUNCTION dimvec(double precision[], integer, boolean) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_from_float8_array_wrapper';
+COMMENT ON FUNCTION dimvec(double precision[], integer, boolean) IS 'a vector of the elements, float64 unless the type modifier says otherwise; 22023 for NULLs, 22003 for NaN and infinities';
+CREATE FUNCTION dimvec(bytea, integer, boolean) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_from_bytea_wrapper';
+COMMENT ON FUNCTION dimvec(bytea, integer, boolean) IS 'a vector of little-endian elements, float32 unless the type modifier says otherwise; 22P03 where they do not fill the bytes';
+CREATE FUNCTION dimvec_of_numbers(double precision[], integer, boolean) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_of_numbers_wrapper';
+COMMENT ON FUNCTION dimvec_of_numbers(double precision[], integer, boolean) IS 'a vector of the elements, float32 unless the type modifier says otherwise';
+CREATE FUNCTION dimvec(integer[], integer, boolean) RETURNS dimvec
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT atoms.dimvec_of_numbers($1::pg_catalog.float8[], $2, $3)';
+COMMENT ON FUNCTION dimvec(integer[], integer, boolean) IS 'a vector of the elements, float32 unless the type modifier says otherwise';
+CREATE FUNCTION dimvec(numeric[], integer, boolean) RETURNS dimvec
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT atoms.dimvec_of_numbers($1::pg_catalog.float8[], $2, $3)';
+COMMENT ON FUNCTION dimvec(numeric[], integer, boolean) IS 'a vector of the elements, by way of float64, float32 unless the type modifier says otherwise';
+CREATE FUNCTION float4_array(dimvec) RETURNS real[]
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_to_float4_array_wrapper';
+COMMENT ON FUNCTION float4_array(dimvec) IS 'all values, zeros included; 22003 where a float64 is beyond real';
+CREATE FUNCTION float8_array(dimvec) RETURNS double precision[]
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_to_float8_array_wrapper';
+COMMENT ON FUNCTION float8_array(dimvec) IS 'all values, zeros included';
+CREATE FUNCTION serialize_vector(dimvec) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'serialize_vector_wrapper';
+COMMENT ON FUNCTION serialize_vector(dimvec) IS 'all values as little-endian elements of the declared type';
+CREATE FUNCTION deserialize_vector(data bytea, element_type text DEFAULT 'float32') RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deserialize_vector_wrapper';
+COMMENT ON FUNCTION deserialize_vector(bytea, text) IS 'a vector of little-endian elements of that type';
+
+-- Implicit from arrays, so that the functions of embeddings take them.
+CREATE CAST (dimvec AS dimvec) WITH FUNCTION dimvec(dimvec, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (dimvec AS dimvec) IS 'enforces the type modifier';
+CREATE CAST (real[] AS dimvec) WITH FUNCTION dimvec(real[], integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (real[] AS dimvec) IS 'a vector of the elements';
+CREATE CAST (double precision[] AS dimvec) WITH FUNCTION dimvec(double precision[], integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (double precision[] AS dimvec) IS 'a vector of the elements';
+CREATE CAST (integer[] AS dimvec) WITH FUNCTION dimvec(integer[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (integer[] AS dimvec) IS 'a vector of the elements';
+CREATE CAST (numeric[] AS dimvec) WITH FUNCTION dimvec(numeric[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (numeric[] AS dimvec) IS 'a vector of the elements';
+CREATE CAST (bytea AS dimvec) WITH FUNCTION dimvec(bytea, integer, boolean);
+COMMENT ON CAST (bytea AS dimvec) IS 'a vector of little-endian elements';
+CREATE CAST (dimvec AS real[]) WITH FUNCTION float4_array(dimvec) AS ASSIGNMENT;
+COMMENT ON CAST (dimvec AS real[]) IS 'all values';
+CREATE CAST (dimvec AS double precision[]) WITH FUNCTION float8_array(dimvec) AS ASSIGNMENT;
+COMMENT ON CAST (dimvec AS double precision[]) IS 'all values';
+CREATE CAST (dimvec AS bytea) WITH FUNCTION serialize_vector(dimvec) AS ASSIGNMENT;
+COMMENT ON CAST (dimvec AS bytea) IS 'all values as little-endian elements of the declared type';
+
+-- Parts.
+
+CREATE FUNCTION vector_dims(dimvec) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'vector_dims_wrapper';
+COMMENT ON FUNCTION vector_dims(dimvec) IS 'how many dimensions the vector has';
+CREATE FUNCTION element_type(dimvec) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'element_type_wrapper';
+COMMENT ON FUNCTION element_type(dimvec) IS 'the declared element type';
+CREATE FUNCTION stored_form(dimvec) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'stored_form_wrapper';
+COMMENT ON FUNCTION stored_form(dimvec) IS 'the element type that the values are stored in, after the word sparse where zeros are left out';
+CREATE FUNCTION sparse_text(dimvec) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'sparse_text_wrapper';
+COMMENT ON FUNCTION sparse_text(dimvec) IS 'the sparse text form {1:0.5,3:2}/5, positions counted from 1 as in pgvector';
+CREATE FUNCTION dimension_value(value dimvec, dimension integer) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimension_value_wrapper';
+COMMENT ON FUNCTION dimension_value(dimvec, integer) IS 'the value of one dimension, counted from 0; 22023 where there is none';
+CREATE FUNCTION with_dimension(value dimvec, dimension integer, new_value double precision) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'with_dimension_wrapper';
+COMMENT ON FUNCTION with_dimension(dimvec, integer, double precision) IS 'the vector with one value replaced, rounded to its element type; dimensions are counted from 0';
+CREATE FUNCTION vector_dimensions(value dimvec)
+    RETURNS TABLE (dimension_index integer, dimension_atom_id bigint, dimension_value double precision)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 384 AS 'MODULE_PATHNAME', 'vector_dimensions_wrapper';
+COMMENT ON FUNCTION vector_dimensions(dimvec) IS 'each dimension with its value and the id of the value''s atom (NULL for float64), zeros included';
+CREATE FUNCTION parse_vector_to_dimensions(embedding_vector dimvec) RETURNS TABLE (dimension_index integer, dimension_value double precision)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 384 AS 'MODULE_PATHNAME', 'parse_vector_to_dimensions_wrapper';
+COMMENT ON FUNCTION parse_vector_to_dimensions(dimvec) IS 'each dimension, counted from 0, with its value, zeros included';
+CREATE FUNCTION parse_vector_to_dimensions(embedding_vector bytea) RETURNS TABLE (dimension_index integer, dimension_value double precision)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 384 AS 'SELECT * FROM atoms.parse_vector_to_dimensions(atoms.deserialize_vector($1))';
+COMMENT ON FUNCTION parse_vector_to_dimensions(bytea) IS 'the same of little-endian float32; 22P03 where they do not fill the bytes';
+CREATE FUNCTION subvector(dimvec, start integer, count integer) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'subvector_wrapper';
+COMMENT ON FUNCTION subvector(dimvec, integer, integer) IS 'count dimensions from position start, counted from 1 as in pgvector';
+
+-- Arithmetic: of one element type in that type, beside float64 in float64, else in float32.
+
+CREATE FUNCTION dimvec_add(dimvec, dimvec) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_add_wrapper';
+COMMENT ON FUNCTION dimvec_add(dimvec, dimvec) IS 'implementation of the + operator';
+CREATE FUNCTION dimvec_subtract(dimvec, dimvec) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_subtract_wrapper';
+COMMENT ON FUNCTION dimvec_subtract(dimvec, dimvec) IS 'implementation of the - operator';
+CREATE FUNCTION dimvec_multiply(dimvec, dimvec) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_multiply_wrapper';
+COMMENT ON FUNCTION dimvec_multiply(dimvec, dimvec) IS 'implementation of the * operator';
+CREATE FUNCTION dimvec_concatenate(dimvec, dimvec) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_concatenate_wrapper';
+COMMENT ON FUNCTION dimvec_concatenate(dimvec, dimvec) IS 'implementation of the || operator';
+CREATE OPERATOR + (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_add, COMMUTATOR = +);
+COMMENT ON OPERATOR + (dimvec, dimvec) IS 'sum, dimension by dimension; 22003 beyond the element type';
+CREATE OPERATOR - (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_subtract);
+COMMENT ON OPERATOR - (dimvec, dimvec) IS 'difference, dimension by dimension; 22003 beyond the element type';
+CREATE OPERATOR * (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_multiply, COMMUTATOR = *);
+COMMENT ON OPERATOR * (dimvec, dimvec) IS 'product, dimension by dimension; 22003 beyond the element type';
+CREATE OPERATOR || (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_concatenate);
+COMMENT ON OPERATOR || (dimvec, dimvec) IS 'the dimensions of one after those of the other';
+CREATE FUNCTION l1_norm(dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l1_norm_wrapper';
+COMMENT ON FUNCTION l1_norm(dimvec) IS 'sum of the magnitudes';
+CREATE FUNCTION l2_norm(dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l2_norm_wrapper';
+COMMENT ON FUNCTION l2_norm(dimvec) IS 'Euclidean norm';
+CREATE FUNCTION l2_normalize(dimvec) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l2_normalize_wrapper';
+COMMENT ON FUNCTION l2_normalize(dimvec) IS 'the vector divided by its Euclidean norm; zeros stay zeros';
+
+-- Distances.  float32 sums run in 16 lanes of fused multiply-add, added in a fixed tree: equal to the last bit on every CPU.
+
+CREATE FUNCTION l2_distance(dimvec, dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l2_distance_wrapper';
+COMMENT ON FUNCTION l2_distance(dimvec, dimvec) IS 'Euclidean distance';
+CREATE FUNCTION inner_product(dimvec, dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'inner_product_wrapper';
+COMMENT ON FUNCTION inner_product(dimvec, dimvec) IS 'sum of the products';
+CREATE FUNCTION negative_inner_product(dimvec, dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'negative_inner_product_wrapper';
+COMMENT ON FUNCTION negative_inner_product(dimvec, dimvec) IS 'inner product, negated, so that the nearest comes first';
+CREATE FUNCTION cosine_similarity(dimvec, dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cosine_similarity_wrapper';
+COMMENT ON FUNCTION cosine_similarity(dimvec, dimvec) IS 'cosine of the angle, -1 to 1; NaN beside a zero vector';
+CREATE FUNCTION cosine_distance(dimvec, dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cosine_distance_wrapper';
+COMMENT ON FUNCTION cosine_distance(dimvec, dimvec) IS '1 - cosine_similarity; NaN beside a zero vector, which sorts last';
+CREATE FUNCTION l1_distance(dimvec, dimvec) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l1_distance_wrapper';
+COMMENT ON FUNCTION l1_distance(dimvec, dimvec) IS 'sum of the magnitudes of the differences';
+CREATE OPERATOR <-> (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = l2_distance, COMMUTATOR = <->);
+COMMENT ON OPERATOR <-> (dimvec, dimvec) IS 'Euclidean distance';
+CREATE OPERATOR <#> (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = negative_inner_product, COMMUTATOR = <#>);
+COMMENT ON OPERATOR <#> (dimvec, dimvec) IS 'negative inner product';
+CREATE OPERATOR <=> (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = cosine_distance, COMMUTATOR = <=>);
+COMMENT ON OPERATOR <=> (dimvec, dimvec) IS 'cosine distance';
+CREATE OPERATOR <+> (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = l1_distance, COMMUTATOR = <+>);
+COMMENT ON OPERATOR <+> (dimvec, dimvec) IS 'L1 (taxicab) distance';
+
+-- Comparison: number by number, then by the number of dimensions.  Element types do not matter, so there is no btequalimage.
+
+CREATE FUNCTION dimvec_eq(dimvec, dimvec) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_eq_wrapper';
+COMMENT ON FUNCTION dimvec_eq(dimvec, dimvec) IS 'implementation of the = operator';
+CREATE FUNCTION dimvec_ne(dimvec, dimvec) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_ne_wrapper';
+COMMENT ON FUNCTION dimvec_ne(dimvec, dimvec) IS 'implementation of the <> operator';
+CREATE FUNCTION dimvec_lt(dimvec, dimvec) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_lt_wrapper';
+COMMENT ON FUNCTION dimvec_lt(dimvec, dimvec) IS 'implementation of the < operator';
+CREATE FUNCTION dimvec_le(dimvec, dimvec) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_le_wrapper';
+COMMENT ON FUNCTION dimvec_le(dimvec, dimvec) IS 'implementation of the <= operator';
+CREATE FUNCTION dimvec_gt(dimvec, dimvec) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_gt_wrapper';
+COMMENT ON FUNCTION dimvec_gt(dimvec, dimvec) IS 'implementation of the > operator';
+CREATE FUNCTION dimvec_ge(dimvec, dimvec) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_ge_wrapper';
+COMMENT ON FUNCTION dimvec_ge(dimvec, dimvec) IS 'implementation of the >= operator';
+CREATE FUNCTION dimvec_cmp(dimvec, dimvec) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_cmp_wrapper';
+COMMENT ON FUNCTION dimvec_cmp(dimvec, dimvec) IS 'less, equal, greater: -1, 0, 1; number by number, then by the number of dimensions';
+CREATE FUNCTION dimvec_hash(dimvec) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_hash_wrapper';
+COMMENT ON FUNCTION dimvec_hash(dimvec) IS 'hash for hash joins and hash indexes';
+CREATE FUNCTION dimvec_hash_extended(dimvec, bigint) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_hash_extended_wrapper';
+COMMENT ON FUNCTION dimvec_hash_extended(dimvec, bigint) IS 'seeded hash for hash partitions';
+
+CREATE OPERATOR = (
+    LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_eq,
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel,
+    HASHES, MERGES
+);
+COMMENT ON OPERATOR = (dimvec, dimvec) IS 'equal to';
+CREATE OPERATOR <> (
+    LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_ne,
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
+);
+COMMENT ON OPERATOR <> (dimvec, dimvec) IS 'not equal to';
+CREATE OPERATOR < (
+    LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_lt,
+    COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+COMMENT ON OPERATOR < (dimvec, dimvec) IS 'less than';
+CREATE OPERATOR <= (
+    LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_le,
+    COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+COMMENT ON OPERATOR <= (dimvec, dimvec) IS 'less than or equal to';
+CREATE OPERATOR > (
+    LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_gt,
+    COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+COMMENT ON OPERATOR > (dimvec, dimvec) IS 'greater than';
+CREATE OPERATOR >= (
+    LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = dimvec_ge,
+    COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+COMMENT ON OPERATOR >= (dimvec, dimvec) IS 'greater than or equal to';
+
+CREATE OPERATOR CLASS dimvec_ops DEFAULT FOR TYPE dimvec USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 dimvec_cmp(dimvec, dimvec);
+COMMENT ON OPERATOR CLASS dimvec_ops USING btree IS 'order number by number';
+
+CREATE OPERATOR CLASS dimvec_ops DEFAULT FOR TYPE dimvec USING hash AS
+    OPERATOR 1 =,
+    FUNCTION 1 dimvec_hash(dimvec),
+    FUNCTION 2 dimvec_hash_extended(dimvec, bigint);
+COMMENT ON OPERATOR CLASS dimvec_ops USING hash IS 'hashing of values of dimvec';
+
+-- Aggregates.
+
+CREATE FUNCTION dimvec_accumulate(internal, dimvec) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_accumulate_wrapper';
+COMMENT ON FUNCTION dimvec_accumulate(internal, dimvec) IS 'aggregate: adds a vector';
+CREATE FUNCTION dimvec_combine(internal, internal) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_combine_wrapper';
+COMMENT ON FUNCTION dimvec_combine(internal, internal) IS 'aggregate: adds what a parallel worker has';
+CREATE FUNCTION dimvec_sum_serialize(internal) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_sum_serialize_wrapper';
+COMMENT ON FUNCTION dimvec_sum_serialize(internal) IS 'aggregate: sums for another process';
+CREATE FUNCTION dimvec_sum_deserialize(bytea, internal) RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_sum_deserialize_wrapper';
+COMMENT ON FUNCTION dimvec_sum_deserialize(bytea, internal) IS 'aggregate: sums of another process';
+CREATE FUNCTION dimvec_sum(internal) RETURNS dimvec
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_sum_wrapper';
+COMMENT ON FUNCTION dimvec_sum(internal) IS 'aggregate: the sum';
+CREATE FUNCTION dimvec_average(internal) RETURNS dimvec
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_average_wrapper';
+COMMENT ON FUNCTION dimvec_average(internal) IS 'aggregate: the mean';
+CREATE AGGREGATE sum(dimvec) (
+    SFUNC = dimvec_accumulate, STYPE = internal, SSPACE = 8192, FINALFUNC = dimvec_sum,
+    COMBINEFUNC = dimvec_combine, SERIALFUNC = dimvec_sum_serialize, DESERIALFUNC = dimvec_sum_deserialize, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE sum(dimvec) IS 'sum of the vectors, in float64 and rounded once; int8 and uint8 give float32; 22003 beyond the element type';
+CREATE AGGREGATE avg(dimvec) (
+    SFUNC = dimvec_accumulate, STYPE = internal, SSPACE = 8192, FINALFUNC = dimvec_average,
+    COMBINEFUNC = dimvec_combine, SERIALFUNC = dimvec_sum_serialize, DESERIALFUNC = dimvec_sum_deserialize, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE avg(dimvec) IS 'mean of the vectors, in float64 and rounded once; int8 and uint8 give float32';
+CREATE FUNCTION dimvec_distinct_add(internal, dimvec) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_distinct_add_wrapper';
+COMMENT ON FUNCTION dimvec_distinct_add(internal, dimvec) IS 'aggregate: adds the values of a vector';
+CREATE FUNCTION dimvec_distinct_count(internal) RETURNS bigint
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_distinct_count_wrapper';
+COMMENT ON FUNCTION dimvec_distinct_count(internal) IS 'aggregate: the count';
+CREATE AGGREGATE count_distinct_values(dimvec) (
+    SFUNC = dimvec_distinct_add, STYPE = internal, SSPACE = 33554432, FINALFUNC = dimvec_distinct_count
+);
+COMMENT ON AGGREGATE count_distinct_values(dimvec) IS 'how many distinct numbers the vectors hold, zero included; exact, in at most 512 MiB; NULL for float64';
+CREATE FUNCTION dimvec_moments_add(internal, dimvec) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_moments_add_wrapper';
+COMMENT ON FUNCTION dimvec_moments_add(internal, dimvec) IS 'aggregate: adds a vector';
+CREATE FUNCTION dimvec_moments(internal) RETURNS double precision[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_moments_wrapper';
+COMMENT ON FUNCTION dimvec_moments(internal) IS 'aggregate: the moments';
+CREATE AGGREGATE dimension_moments(dimvec) (
+    SFUNC = dimvec_moments_add, STYPE = internal, SSPACE = 32768, FINALFUNC = dimvec_moments
+);
+COMMENT ON AGGREGATE dimension_moments(dimvec) IS 'six numbers of each dimension in turn: count, zeros, min, max, mean, population deviation';
+
+-- dim_point: one value, in one dimension, of one embedding model; the spatial key of atom_embedding.
+
+CREATE TYPE dim_point;
+
+CREATE FUNCTION dim_point_in(cstring) RETURNS dim_point
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_in_wrapper';
+COMMENT ON FUNCTION dim_point_in(cstring) IS 'I/O: reads (value,dimension_index,model_id)';
+CREATE FUNCTION dim_point_out(dim_point) RETURNS cstring
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_out_wrapper';
+COMMENT ON FUNCTION dim_point_out(dim_point) IS 'I/O: writes (value,dimension_index,model_id)';
+CREATE FUNCTION dim_point_recv(internal) RETURNS dim_point
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_recv_wrapper';
+COMMENT ON FUNCTION dim_point_recv(internal) IS 'I/O: reads float8, int4 and int8, big-endian';
+CREATE FUNCTION dim_point_send(dim_point) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_send_wrapper';
+COMMENT ON FUNCTION dim_point_send(dim_point) IS 'I/O: writes float8, int4 and int8, big-endian';
+
+CREATE TYPE dim_point (
+    INPUT = dim_point_in,
+    OUTPUT = dim_point_out,
+    RECEIVE = dim_point_recv,
+    SEND = dim_point_send,
+    INTERNALLENGTH = 20,
+    ALIGNMENT = char,
+    STORAGE = plain
+);
+COMMENT ON TYPE dim_point IS 'a value in a dimension of an embedding model; text form (value,dimension_index,model_id)';
+
+CREATE FUNCTION dim_point(value double precision, dimension_index integer, model_id bigint) RETURNS dim_point
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_wrapper';
+COMMENT ON FUNCTION dim_point(double precision, integer, bigint) IS 'makes a point; 22003 for NaN and infinities, 22023 for a dimension below 0 or above 65,534';
+CREATE FUNCTION dim_value(dim_point) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_value_wrapper';
+COMMENT ON FUNCTION dim_value(dim_point) IS 'the value';
+CREATE FUNCTION dim_index(dim_point) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_index_wrapper';
+COMMENT ON FUNCTION dim_index(dim_point) IS 'the dimension, counted from 0';
+CREATE FUNCTION dim_model(dim_point) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_model_wrapper';
+COMMENT ON FUNCTION dim_model(dim_point) IS 'the id of the model';
+
+CREATE FUNCTION dim_point_eq(dim_point, dim_point) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_eq_wrapper';
+COMMENT ON FUNCTION dim_point_eq(dim_point, dim_point) IS 'implementation of the = operator';
+CREATE FUNCTION dim_point_ne(dim_point, dim_point) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_ne_wrapper';
+COMMENT ON FUNCTION dim_point_ne(dim_point, dim_point) IS 'implementation of the <> operator';
+CREATE FUNCTION dim_point_lt(dim_point, dim_point) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_lt_wrapper';
+COMMENT ON FUNCTION dim_point_lt(dim_point, dim_point) IS 'implementation of the < operator';
+CREATE FUNCTION dim_point_le(dim_point, dim_point) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_le_wrapper';
+COMMENT ON FUNCTION dim_point_le(dim_point, dim_point) IS 'implementation of the <= operator';
+CREATE FUNCTION dim_point_gt(dim_point, dim_point) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_gt_wrapper';
+COMMENT ON FUNCTION dim_point_gt(dim_point, dim_point) IS 'implementation of the > operator';
+CREATE FUNCTION dim_point_ge(dim_point, dim_point) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_ge_wrapper';
+COMMENT ON FUNCTION dim_point_ge(dim_point, dim_point) IS 'implementation of the >= operator';
+CREATE FUNCTION dim_point_cmp(dim_point, dim_point) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_cmp_wrapper';
+COMMENT ON FUNCTION dim_point_cmp(dim_point, dim_point) IS 'less, equal, greater: -1, 0, 1; by model, then dimension, then value';
+CREATE FUNCTION dim_point_hash(dim_point) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_hash_wrapper';
+COMMENT ON FUNCTION dim_point_hash(dim_point) IS 'hash for hash joins and hash indexes';
+CREATE FUNCTION dim_point_hash_extended(dim_point, bigint) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'dim_point_hash_extended_wrapper';
+COMMENT ON FUNCTION dim_point_hash_extended(dim_point, bigint) IS 'seeded hash for hash partitions';
+
+CREATE OPERATOR = (
+    LEFTARG = dim_point, RIGHTARG = dim_point, FUNCTION = dim_point_eq,
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel,
+    HASHES, MERGES
+);
+COMMENT ON OPERATOR = (dim_point, dim_point) IS 'equal to';
+CREATE OPERATOR <> (
+    LEFTARG = dim_point, RIGHTARG = dim_point, FUNCTION = dim_point_ne,
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
+);
+COMMENT ON OPERATOR <> (dim_point, dim_point) IS 'not equal to';
+CREATE OPERATOR < (
+    LEFTARG = dim_point, RIGHTARG = dim_point, FUNCTION = dim_point_lt,
+    COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+COMMENT ON OPERATOR < (dim_point, dim_point) IS 'less than';
+CREATE OPERATOR <= (
+    LEFTARG = dim_point, RIGHTARG = dim_point, FUNCTION = dim_point_le,
+    COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+COMMENT ON OPERATOR <= (dim_point, dim_point) IS 'less than or equal to';
+CREATE OPERATOR > (
+    LEFTARG = dim_point, RIGHTARG = dim_point, FUNCTION = dim_point_gt,
+    COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+COMMENT ON OPERATOR > (dim_point, dim_point) IS 'greater than';
+CREATE OPERATOR >= (
+    LEFTARG = dim_point, RIGHTARG = dim_point, FUNCTION = dim_point_ge,
+    COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+COMMENT ON OPERATOR >= (dim_point, dim_point) IS 'greater than or equal to';
+
+CREATE OPERATOR CLASS dim_point_ops DEFAULT FOR TYPE dim_point USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 dim_point_cmp(dim_point, dim_point);
+COMMENT ON OPERATOR CLASS dim_point_ops USING btree IS 'order by model, dimension, value';
+
+CREATE OPERATOR CLASS dim_point_ops DEFAULT FOR TYPE dim_point USING hash AS
+    OPERATOR 1 =,
+    FUNCTION 1 dim_point_hash(dim_point),
+    FUNCTION 2 dim_point_hash_extended(dim_point, bigint);
+COMMENT ON OPERATOR CLASS dim_point_ops USING hash IS 'hashing of values of dim_point';
+
+-- Embeddings: a vector per source atom and model, and each of its dimensions as an atom.
+--
+-- `embedding` is partitioned by model.  The parent has columns only: a key there cannot be restored by pg_restore.  Each
+-- partition is a plain table that register_embedding_model makes, with its own key, foreign key and checks.
+
+CREATE TABLE embedding_model (
+    model_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    dimensions   integer NOT NULL CHECK (dimensions BETWEEN 1 AND 65535),
+    name         text NOT NULL CONSTRAINT embedding_model_name_key UNIQUE,
+    element_type text NOT NULL DEFAULT 'float32',
+    metadata     jsonb NOT NULL DEFAULT '{}',
+    created_at   timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE embedding_model IS 'models that embeddings come from; register_embedding_model adds one';
+COMMENT ON COLUMN embedding_model.model_id IS 'id; the partition of its embeddings is embedding_ and this number';
+COMMENT ON COLUMN embedding_model.dimensions IS 'dimensions of each vector, 1 to 65,535';
+COMMENT ON COLUMN embedding_model.name IS 'unique name: what every function takes';
+COMMENT ON COLUMN embedding_model.element_type IS 'element type of each vector';
+COMMENT ON COLUMN embedding_model.metadata IS 'facts about the model';
+COMMENT ON COLUMN embedding_model.created_at IS 'when it was registered';
+
+CREATE TABLE embedding (
+    source_atom_id bigint NOT NULL,
+    model_id       bigint NOT NULL,
+    value          dimvec NOT NULL
+) PARTITION BY LIST (model_id);
+COMMENT ON TABLE embedding IS 'a vector per source atom and model; a partition per model';
+COMMENT ON COLUMN embedding.source_atom_id IS 'the atom that was embedded; the row goes with it';
+COMMENT ON COLUMN embedding.model_id IS 'the model that the vector comes from';
+COMMENT ON COLUMN embedding.value IS 'the vector';
+
+CREATE TABLE dimension_change (
+    source_atom_id   bigint NOT NULL REFERENCES atom ON DELETE CASCADE,
+    model_id         bigint NOT NULL REFERENCES embedding_model ON DELETE CASCADE,
+    changed_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    old_value        double precision NOT NULL,
+    new_value        double precision NOT NULL,
+    dimension_index  integer NOT NULL,
+    changed_by_model text NOT NULL
+);
+CREATE INDEX dimension_change_embedding ON dimension_change (source_atom_id, model_id, dimension_index);
+CREATE INDEX dimension_change_model ON dimension_change (model_id);
+COMMENT ON TABLE dimension_change IS 'provenance of single dimensions: what set_dimension and atom_embedding changed since the vector came';
+COMMENT ON COLUMN dimension_change.source_atom_id IS 'source atom of the embedding';
+COMMENT ON COLUMN dimension_change.model_id IS 'model of the embedding';
+COMMENT ON COLUMN dimension_change.changed_at IS 'when';
+COMMENT ON COLUMN dimension_change.old_value IS 'value before';
+COMMENT ON COLUMN dimension_change.new_value IS 'value after';
+COMMENT ON COLUMN dimension_change.dimension_index IS 'dimension, counted from 0';
+COMMENT ON COLUMN dimension_change.changed_by_model IS 'who computed the new value';
+
+-- Models.
+
+CREATE FUNCTION embedding_model_id(model text) RETURNS bigint
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id bigint;
+BEGIN
+    SELECT m.model_id INTO id FROM atoms.embedding_model m WHERE m.name = embedding_model_id.model;
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'embedding model "%" does not exist', embedding_model_id.model
+            USING ERRCODE = 'undefined_object', HINT = 'register_embedding_model(model, dimensions) adds one; atoms.embedding_model_summary lists them.';
+    END IF;
+    RETURN id;
+END $$;
+COMMENT ON FUNCTION embedding_model_id(text) IS 'id of an embedding model by its name; 42704 when there is none';
+
+-- Making or dropping a partition locks atom (its foreign key) and embedding, in this order and before anything else, so that two
+-- of them never wait for each other.  Whoever waits for such a lock holds up all who come after: so wait shortly, and often.
+CREATE FUNCTION lock_for_partition(mode text) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp SET lock_timeout = '1200ms' AS $$
+BEGIN
+    FOR attempt IN 1..8 LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE atoms.atom IN %s MODE', mode);
+            EXECUTE format('LOCK TABLE atoms.embedding IN %s MODE', mode);
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.05 * attempt);
+        END;
+    END LOOP;
+    RAISE EXCEPTION 'other transactions keep atoms.atom or atoms.embedding locked' USING ERRCODE = 'lock_not_available',
+        HINT = 'A long transaction writes atoms or reads them: repeat when it has ended.  pg_stat_activity shows it.';
+END $$;
+COMMENT ON FUNCTION lock_for_partition(text) IS 'locks what making or dropping a partition of embedding needs; 55P03 after some ten seconds';
+
+CREATE FUNCTION register_embedding_model(model text, dimensions integer, element_type text DEFAULT 'float32', metadata jsonb DEFAULT '{}')
+    RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id        bigint;
+    partition text;
+BEGIN
+    PERFORM atoms.check_model_name(model);
+    PERFORM atoms.check_vector_form(dimensions, element_type);
+    PERFORM atoms.lock_for_partition('SHARE ROW EXCLUSIVE');
+    INSERT INTO atoms.embedding_model AS m (name, dimensions, element_type, metadata)
+        VALUES (model, dimensions, element_type, metadata) ON CONFLICT (name) DO NOTHING RETURNING m.model_id INTO id;
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'embedding model "%" exists already', model USING ERRCODE = 'duplicate_object',
+            HINT = 'drop_embedding_model(model) drops it with its embeddings.';
+    END IF;
+    partition := format('embedding_%s', id);
+    EXECUTE format('CREATE TABLE atoms.%1$I (
+        source_atom_id bigint NOT NULL CONSTRAINT %2$I PRIMARY KEY CONSTRAINT %3$I REFERENCES atoms.atom ON DELETE CASCADE,
+        model_id bigint NOT NULL CONSTRAINT %4$I CHECK (model_id = %6$s),
+        value atoms.dimvec NOT NULL CONSTRAINT %5$I CHECK (atoms.vector_dims(value) = %7$s AND atoms.element_type(value) = %8$L)
+        ) WITH (toast_tuple_target = 8160)', partition, partition || '_pkey', partition || '_source_atom_id_fkey',
+        partition || '_model_check', partition || '_form_check', id, dimensions, element_type);
+    EXECUTE format('ALTER TABLE atoms.embedding ATTACH PARTITION atoms.%I FOR VALUES IN (%s)', partition, id);
+    EXECUTE format('COMMENT ON TABLE atoms.%I IS %L', partition, 'embeddings of ' || model);
+    RETURN id;
+END $$;
+COMMENT ON FUNCTION register_embedding_model(text, integer, text, jsonb)
+    IS 'adds an embedding model and the partition of its embeddings, and returns its id; 42710 when it is there.  Call it in a transaction of its own';
+
+CREATE FUNCTION drop_embedding_model(model text) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id      bigint;
+    dropped bigint;
+BEGIN
+    -- Before the locks, so that a wrong name holds up nobody.
+    PERFORM atoms.embedding_model_id(model);
+    PERFORM atoms.lock_for_partition('ACCESS EXCLUSIVE');
+    id := atoms.embedding_model_id(model);
+    EXECUTE format('SELECT count(*) FROM atoms.%I', format('embedding_%s', id)) INTO dropped;
+    EXECUTE format('DROP TABLE atoms.%I', format('embedding_%s', id));
+    DELETE FROM atoms.embedding_model m WHERE m.model_id = id;
+    RETURN dropped;
+END $$;
+COMMENT ON FUNCTION drop_embedding_model(text)
+    IS 'drops an embedding model with its embeddings, and returns how many there were; their source atoms stay.  Call it in a transaction of its own';
+
+CREATE VIEW embedding_model_summary AS
+SELECT m.name AS model, m.model_id, m.dimensions, m.element_type, c.embeddings,
+       coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass('atoms.embedding_' OPERATOR(pg_catalog.||) m.model_id::text)), 0) AS size_bytes,
+       m.created_at, m.metadata
+FROM atoms.embedding_model m
+CROSS JOIN LATERAL (SELECT count(*) AS embeddings FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) m.model_id) c;
+COMMENT ON VIEW embedding_model_summary IS 'embedding models, how many embeddings they have and what those take on disk';
+COMMENT ON COLUMN embedding_model_summary.model IS 'name of the model';
+COMMENT ON COLUMN embedding_model_summary.model_id IS 'id';
+COMMENT ON COLUMN embedding_model_summary.dimensions IS 'dimensions of each vector';
+COMMENT ON COLUMN embedding_model_summary.element_type IS 'element type of each vector';
+COMMENT ON COLUMN embedding_model_summary.embeddings IS 'how many embeddings there are';
+COMMENT ON COLUMN embedding_model_summary.size_bytes IS 'bytes on disk of their table, its indexes and TOAST';
+COMMENT ON COLUMN embedding_model_summary.created_at IS 'when the model was registered';
+COMMENT ON COLUMN embedding_model_summary.metadata IS 'facts about the model';
+
+-- Writing.  Writes go to the partition, because ON CONFLICT does not work through a parent without a key.
+
+CREATE FUNCTION hold_source_atoms(source_atom_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    held    bigint;
+    missing bigint;
+BEGIN
+    -- In one order, and before the embeddings: the collector locks FOR UPDATE, so no atom goes between here and the foreign key.
+    SELECT count(*) INTO held FROM (
+        SELECT 1 FROM atoms.atom a WHERE a.atom_id = ANY (source_atom_ids) ORDER BY a.atom_id FOR KEY SHARE) a;
+    IF held < cardinality(source_atom_ids) THEN
+        SELECT u.id INTO missing FROM unnest(source_atom_ids) u (id)
+            WHERE NOT EXISTS (SELECT 1 FROM atoms.atom a WHERE a.atom_id = u.id) LIMIT 1;
+        IF missing IS NOT NULL THEN
+            RAISE EXCEPTION 'atom % does not exist', missing USING ERRCODE = 'undefined_object',
+                HINT = 'upsert_atom(value, type) stores what was embedded and returns its id.';
+        END IF;
+    END IF;
+END $$;
+COMMENT ON FUNCTION hold_source_atoms(bigint[]) IS 'keeps atoms from being collected until the transaction ends; 42704 where one is gone';
+
+CREATE FUNCTION put_embeddings(model text, source_atom_ids bigint[], embeddings dimvec[]) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    owner atoms.embedding_model;
+    twice bigint;
+BEGIN
+    IF cardinality(source_atom_ids) <> cardinality(embeddings) THEN
+        RAISE EXCEPTION '% source atoms for % embeddings', cardinality(source_atom_ids), cardinality(embeddings)
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF array_position(source_atom_ids, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a source atom is NULL' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- Held, so that the model is not dropped meanwhile.
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.name = model FOR KEY SHARE;
+    IF owner.model_id IS NULL THEN
+        PERFORM atoms.embedding_model_id(model);
+    END IF;
+    PERFORM atoms.hold_source_atoms(source_atom_ids);
+    SELECT u.id INTO twice FROM unnest(source_atom_ids) u (id) GROUP BY u.id HAVING count(*) > 1 LIMIT 1;
+    IF twice IS NOT NULL THEN
+        RAISE EXCEPTION 'atom % occurs twice', twice USING ERRCODE = 'invalid_parameter_value', HINT = 'An atom has one embedding of a model.';
+    END IF;
+    DELETE FROM atoms.dimension_change c WHERE c.model_id = owner.model_id AND c.source_atom_id = ANY (source_atom_ids);
+    EXECUTE format('INSERT INTO atoms.%1$I AS e (source_atom_id, model_id, value)
+        SELECT u.id, %2$s, atoms.fit_vector(u.value, %3$s, %4$L) FROM unnest($1, $2) u (id, value) ORDER BY u.id
+        ON CONFLICT (source_atom_id) DO UPDATE SET value = EXCLUDED.value',
+        format('embedding_%s', owner.model_id), owner.model_id, owner.dimensions, owner.element_type) USING source_atom_ids, embeddings;
+    RETURN cardinality(source_atom_ids);
+END $$;
+COMMENT ON FUNCTION put_embeddings(text, bigint[], dimvec[]) IS 'stores embeddings, replacing those that are there; returns how many';
+
+CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings dimvec[]) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+BEGIN
+    RETURN atoms.put_embeddings(model, source_atom_ids, embeddings);
+END $$;
+COMMENT ON FUNCTION insert_embeddings(text, bigint[], dimvec[])
+    IS 'stores an embedding of each source atom, replacing what is there; returns how many.  Values are rounded to the model''s element type';
+
+CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings bytea) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id bigint := atoms.embedding_model_id(model);
+BEGIN
+    RETURN (SELECT atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, m.dimensions, m.element_type)))
+            FROM atoms.embedding_model m WHERE m.model_id = id);
+END $$;
+COMMENT ON FUNCTION insert_embeddings(text, bigint[], bytea)
+    IS 'the same; the vectors stand one after the other as little-endian elements of the model''s type';
+
+CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings real[]) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id bigint := atoms.embedding_model_id(model);
+BEGIN
+    RETURN (SELECT atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, m.dimensions, m.element_type)))
+            FROM atoms.embedding_model m WHERE m.model_id = id);
+END $$;
+COMMENT ON FUNCTION insert_embeddings(text, bigint[], real[])
+    IS 'the same; the array has a vector per row, or all their elements one after the other';
+
+CREATE FUNCTION insert_embedding(model text, source_atom_id bigint, embedding dimvec) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+BEGIN
+    PERFORM atoms.put_embeddings(model, ARRAY[source_atom_id], ARRAY[embedding]);
+END $$;
+COMMENT ON FUNCTION insert_embedding(text, bigint, dimvec) IS 'stores the embedding of a source atom, replacing what is there; takes real[] as well';
+
+CREATE FUNCTION delete_embedding(model text, source_atom_id bigint) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id      bigint := atoms.embedding_model_id(model);
+    deleted boolean;
+BEGIN
+    DELETE FROM atoms.embedding e WHERE e.model_id = id AND e.source_atom_id = delete_embedding.source_atom_id;
+    deleted := FOUND;
+    DELETE FROM atoms.dimension_change c WHERE c.model_id = id AND c.source_atom_id = delete_embedding.source_atom_id;
+    RETURN deleted;
+END $$;
+COMMENT ON FUNCTION delete_embedding(text, bigint) IS 'deletes the embedding of a source atom; false when there was none';
+
+CREATE FUNCTION split_vectors(embeddings bytea, dimensions integer, element_type text) RETURNS SETOF dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_bytes_wrapper';
+COMMENT ON FUNCTION split_vectors(bytea, integer, text) IS 'vectors that stand one after the other as little-endian elements; 22023 where they do not fill the bytes';
+CREATE FUNCTION split_vectors(embeddings real[], dimensions integer, element_type text) RETURNS SETOF dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_array_wrapper';
+COMMENT ON FUNCTION split_vectors(real[], integer, text) IS 'vectors whose elements stand one after the other; 22023 where they do not fill the array';
+CREATE FUNCTION fit_vector(value dimvec, dimensions integer, element_type text) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'fit_vector_wrapper';
+COMMENT ON FUNCTION fit_vector(dimvec, integer, text) IS 'the vector in that element type, rounded; 22023 for other dimensions';
+CREATE FUNCTION check_vector_form(dimensions integer, element_type text) RETURNS void
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_vector_form_wrapper';
+COMMENT ON FUNCTION check_vector_form(integer, text) IS '54000 for more than 65,535 dimensions, 22023 for none and for an unknown element type';
+
+-- Reading.
+
+CREATE FUNCTION reconstruct_vector(model text, source_atom_id bigint) RETURNS dimvec
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id     bigint := atoms.embedding_model_id(model);
+    vector atoms.dimvec;
+BEGIN
+    SELECT e.value INTO vector FROM atoms.embedding e WHERE e.model_id = id AND e.source_atom_id = reconstruct_vector.source_atom_id;
+    IF vector IS NULL THEN
+        RAISE EXCEPTION 'atom % has no embedding of model "%"', reconstruct_vector.source_atom_id, model USING ERRCODE = 'undefined_object';
+    END IF;
+    RETURN vector;
+END $$;
+COMMENT ON FUNCTION reconstruct_vector(text, bigint)
+    IS 'the embedding of a source atom, the bits that went in; cast it to real[] or bytea.  42704 when there is none';
+
+CREATE FUNCTION reconstruct_vectors(model text, source_atom_ids bigint[]) RETURNS TABLE (source_atom_id bigint, embedding dimvec)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000 AS $$
+    SELECT e.source_atom_id, e.value FROM atoms.embedding e
+    WHERE e.model_id OPERATOR(pg_catalog.=) (SELECT atoms.embedding_model_id($1)) AND e.source_atom_id OPERATOR(pg_catalog.=) ANY ($2)
+$$;
+COMMENT ON FUNCTION reconstruct_vectors(text, bigint[]) IS 'the embeddings of many source atoms, in no order; those that have none are left out';
+
+-- Dimensions as atoms.
+
+CREATE FUNCTION upsert_dimension_atom(value real) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'upsert_dimension_atom_wrapper';
+COMMENT ON FUNCTION upsert_dimension_atom(real)
+    IS 'id of the atom that a float32 is: -(1 + 4 * 2^32 + its bits), so nothing needs to be stored; 22003 for NaN and infinities';
+CREATE FUNCTION upsert_dimension_atom(value double precision, element_type text) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'upsert_dimension_atom_of_type_wrapper';
+COMMENT ON FUNCTION upsert_dimension_atom(double precision, text)
+    IS 'the same of the nearest value of another element type: -(1 + bytes * 2^32 + its bits); 22023 for float64, whose values are no atoms';
+CREATE FUNCTION dimension_atom_value(dimension_atom_id bigint, element_type text DEFAULT 'float32') RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimension_atom_value_wrapper';
+COMMENT ON FUNCTION dimension_atom_value(bigint, text) IS 'the number that a dimension atom is; 22023 for an id that is none of that element type';
+
+CREATE VIEW atom_embedding AS
+SELECT (e.model_id::numeric OPERATOR(pg_catalog.*) 9223372036854775808 OPERATOR(pg_catalog.+) e.source_atom_id) OPERATOR(pg_catalog.*) 65536
+           OPERATOR(pg_catalog.+) d.dimension_index AS atom_embedding_id,
+       e.source_atom_id, d.dimension_index, d.dimension_atom_id, d.dimension_value, e.model_id,
+       atoms.dim_point(d.dimension_value, d.dimension_index, e.model_id) AS spatial_key
+FROM atoms.embedding e CROSS JOIN LATERAL atoms.vector_dimensions(e.value) d;
+COMMENT ON VIEW atom_embedding IS 'a row per dimension of each embedding, zeros included; INSERT sets a dimension that is 0, UPDATE changes one, DELETE sets it to 0';
+COMMENT ON COLUMN atom_embedding.atom_embedding_id IS 'computed: (model_id * 2^63 + source_atom_id) * 65,536 + dimension_index; not indexed';
+COMMENT ON COLUMN atom_embedding.source_atom_id IS 'source atom of the embedding';
+COMMENT ON COLUMN atom_embedding.dimension_index IS 'dimension, counted from 0';
+COMMENT ON COLUMN atom_embedding.dimension_atom_id IS 'atom of the value in the model''s element type; NULL for float64';
+COMMENT ON COLUMN atom_embedding.dimension_value IS 'the value';
+COMMENT ON COLUMN atom_embedding.model_id IS 'model of the embedding';
+COMMENT ON COLUMN atom_embedding.spatial_key IS 'value, dimension and model as a point';
+
+CREATE FUNCTION change_dimension(owner embedding_model, source_atom_id bigint, dimension integer, new_value double precision, changed_by_model text)
+    RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    before atoms.dimvec;
+    after  atoms.dimvec;
+BEGIN
+    SELECT e.value INTO before FROM atoms.embedding e
+        WHERE e.model_id = owner.model_id AND e.source_atom_id = change_dimension.source_atom_id FOR UPDATE;
+    IF before IS NULL THEN
+        RAISE EXCEPTION 'atom % has no embedding of model "%"', change_dimension.source_atom_id, owner.name USING ERRCODE = 'undefined_object';
+    END IF;
+    after := atoms.with_dimension(before, dimension, new_value);
+    IF after OPERATOR(atoms.=) before THEN
+        RETURN false;
+    END IF;
+    UPDATE atoms.embedding e SET value = after WHERE e.model_id = owner.model_id AND e.source_atom_id = change_dimension.source_atom_id;
+    INSERT INTO atoms.dimension_change (source_atom_id, model_id, dimension_index, old_value, new_value, changed_by_model)
+        VALUES (change_dimension.source_atom_id, owner.model_id, dimension, atoms.dimension_value(before, dimension),
+                atoms.dimension_value(after, dimension), coalesce(changed_by_model, owner.name));
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION change_dimension(embedding_model, bigint, integer, double precision, text) IS 'writes one dimension and its provenance; false when it had that value';
+
+CREATE FUNCTION set_dimension(
+    model text, source_atom_id bigint, dimension integer, value double precision, changed_by_model text DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    owner atoms.embedding_model;
+BEGIN
+    IF model IS NULL OR source_atom_id IS NULL OR dimension IS NULL OR value IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    RETURN atoms.change_dimension(owner, source_atom_id, dimension, value, changed_by_model);
+END $$;
+COMMENT ON FUNCTION set_dimension(text, bigint, integer, double precision, text)
+    IS 'changes one dimension of an embedding, and keeps in dimension_change who did (the model itself, if not said); false when it had that value';
+
+CREATE FUNCTION write_atom_embedding() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    target record;
+    owner  atoms.embedding_model;
+    given  double precision := 0;
+    held   double precision;
+BEGIN
+    target := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = target.model_id FOR KEY SHARE;
+    IF owner.model_id IS NULL THEN
+        RAISE EXCEPTION 'there is no embedding model with id %', target.model_id USING ERRCODE = 'undefined_object';
+    ELSIF target.source_atom_id IS NULL OR target.dimension_index IS NULL THEN
+        RAISE EXCEPTION 'source_atom_id and dimension_index must be given' USING ERRCODE = 'not_null_violation';
+    ELSIF TG_OP = 'UPDATE' AND (OLD.source_atom_id, OLD.dimension_index, OLD.model_id)
+            IS DISTINCT FROM (NEW.source_atom_id, NEW.dimension_index, NEW.model_id) THEN
+        RAISE EXCEPTION 'a dimension cannot be moved' USING ERRCODE = 'feature_not_supported', HINT = 'DELETE it there and INSERT it here.';
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        given := atoms.given_dimension_value(owner, target.dimension_value, target.dimension_atom_id, target.spatial_key,
+            CASE TG_OP WHEN 'UPDATE' THEN OLD.dimension_value END, target.dimension_index);
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        PERFORM atoms.hold_source_atoms(ARRAY[target.source_atom_id]);
+        -- Two sessions may write dimensions of one new embedding: the second finds the zeros of the first, and what it set.
+        EXECUTE format('INSERT INTO atoms.%I (source_atom_id, model_id, value) VALUES ($1, $2, atoms.zero_vector($3, $4)) ON CONFLICT DO NOTHING',
+            format('embedding_%s', owner.model_id)) USING target.source_atom_id, owner.model_id, owner.dimensions, owner.element_type;
+        SELECT atoms.dimension_value(e.value, target.dimension_index) INTO held FROM atoms.embedding e
+            WHERE e.model_id = owner.model_id AND e.source_atom_id = target.source_atom_id FOR UPDATE;
+        IF held <> 0 THEN
+            RAISE EXCEPTION 'dimension % of the embedding of atom % by model "%" is there already', target.dimension_index, target.source_atom_id, owner.name
+                USING ERRCODE = 'unique_violation', HINT = 'UPDATE changes it.';
+        END IF;
+    END IF;
+    PERFORM atoms.change_dimension(owner, target.source_atom_id, target.dimension_index, given, NULL);
+    IF TG_OP <> 'DELETE' THEN
+        -- For RETURNING.
+        SELECT d.* INTO target FROM atoms.atom_embedding d
+            WHERE d.model_id = owner.model_id AND d.source_atom_id = target.source_atom_id AND d.dimension_index = target.dimension_index;
+    END IF;
+    RETURN target;
+END $$;
+COMMENT ON FUNCTION write_atom_embedding() IS 'trigger: writes one dimension of an embedding through atom_embedding';
+
+CREATE FUNCTION given_dimension_value(
+    owner embedding_model, dimension_value double precision, dimension_atom_id bigint, spatial_key dim_point, old_value double precision, dimension_index integer)
+    RETURNS double precision
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    of_atom  double precision := atoms.dimension_atom_value(dimension_atom_id, owner.element_type);
+    of_point double precision := atoms.dim_value(spatial_key);
+    given    double precision;
+BEGIN
+    -- Of an updated row, what still is as it was does not count.
+    SELECT u.value INTO given FROM unnest(ARRAY[dimension_value, of_atom, of_point]) WITH ORDINALITY u (value, n)
+        WHERE u.value IS NOT NULL ORDER BY (u.value IS NOT DISTINCT FROM old_value), u.n LIMIT 1;
+    IF given IS NULL THEN
+        RAISE EXCEPTION 'no value is given' USING ERRCODE = 'not_null_violation', HINT = 'Give dimension_value, dimension_atom_id or spatial_key.';
+    ELSIF EXISTS (SELECT 1 FROM unnest(ARRAY[dimension_value, of_atom, of_point]) u (value)
+                  WHERE atoms.nearest_value(u.value, owner.element_type) <> atoms.nearest_value(given, owner.element_type)
+                    AND u.value IS DISTINCT FROM old_value)
+          OR atoms.dim_index(spatial_key) <> dimension_index OR atoms.dim_model(spatial_key) <> owner.model_id THEN
+        RAISE EXCEPTION 'dimension_value, dimension_atom_id and spatial_key do not agree' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'One of them is enough.';
+    END IF;
+    RETURN given;
+END $$;
+COMMENT ON FUNCTION given_dimension_value(embedding_model, double precision, bigint, dim_point, double precision, integer)
+    IS 'the value that a row of atom_embedding says in any of its three ways; 22023 where they do not agree';
+CREATE FUNCTION nearest_value(value double precision, element_type text) RETURNS double precision
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'nearest_value_wrapper';
+COMMENT ON FUNCTION nearest_value(double precision, text) IS 'the nearest value of an element type, -0 as 0; 22003 beyond it';
+CREATE FUNCTION zero_vector(dimensions integer, element_type text) RETURNS dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'zero_vector_wrapper';
+COMMENT ON FUNCTION zero_vector(integer, text) IS 'a vector of zeros';
+
+CREATE TRIGGER write_atom_embedding INSTEAD OF INSERT OR UPDATE OR DELETE ON atom_embedding
+    FOR EACH ROW EXECUTE FUNCTION write_atom_embedding();
+COMMENT ON TRIGGER write_atom_embedding ON atom_embedding IS 'writes one dimension of an embedding';
+
+-- What single dimensions say.
+
+CREATE FUNCTION dimension_search(
+    model text, dimension integer, value double precision, tolerance double precision DEFAULT 0.05, max_rows bigint DEFAULT NULL)
+    RETURNS TABLE (source_atom_id bigint, dimension_value double precision)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    owner atoms.embedding_model;
+BEGIN
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    IF owner.model_id IS NULL OR dimension IS NULL OR value IS NULL OR tolerance IS NULL THEN
+        RETURN;
+    ELSIF dimension NOT BETWEEN 0 AND owner.dimensions - 1 THEN
+        RAISE EXCEPTION 'dimension % is not one of 0 to %', dimension, owner.dimensions - 1 USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT (tolerance >= 0 AND tolerance < 'infinity' AND abs(value) < 'infinity') THEN
+        RAISE EXCEPTION 'value and tolerance must be finite numbers, and the tolerance not negative' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF max_rows < 0 THEN
+        RAISE EXCEPTION 'max_rows must not be negative' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- The number of the model stands in the text, so that the planner sees one partition and its statistics.
+    RETURN QUERY EXECUTE format('SELECT e.source_atom_id, d.value
+        FROM atoms.embedding e CROSS JOIN LATERAL atoms.dimension_value(e.value, $1) d (value)
+        WHERE e.model_id = %s AND d.value BETWEEN $2 - $3 AND $2 + $3
+        ORDER BY abs(d.value - $2), e.source_atom_id LIMIT $4', owner.model_id) USING dimension, value, tolerance, max_rows;
+END $$;
+COMMENT ON FUNCTION dimension_search(text, integer, double precision, double precision, bigint)
+    IS 'embeddings whose value in one dimension (from 0) lies within value - tolerance and value + tolerance, the nearest first';
+
+CREATE FUNCTION dimension_stats(model text, dimension integer DEFAULT NULL)
+    RETURNS TABLE (dimension_index integer, embeddings bigint, zeros bigint, min double precision, max double precision,
+                   mean double precision, deviation double precision, distinct_values bigint)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 384 AS $$
+    SELECT d.n, m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 1]::bigint,
+           m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 2]::bigint,
+           m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 3], m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 4],
+           m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 5], m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 6],
+           (SELECT count(DISTINCT atoms.dimension_value(e.value, d.n)) FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) i.id)
+    FROM (SELECT atoms.embedding_model_id($1) AS id OFFSET 0) i
+    CROSS JOIN LATERAL (SELECT atoms.dimension_moments(e.value) AS moments FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) i.id OFFSET 0) m
+    CROSS JOIN LATERAL (SELECT n FROM pg_catalog.generate_series(0, pg_catalog.cardinality(m.moments) OPERATOR(pg_catalog./) 6 OPERATOR(pg_catalog.-) 1) n
+                        WHERE $2 IS NULL OR n OPERATOR(pg_catalog.=) $2) d
+$$;
+COMMENT ON FUNCTION dimension_stats(text, integer)
+    IS 'what each dimension (from 0), or one, holds; deviation is that of the population.  distinct_values costs a sort of each dimension, where asked for';
+
+CREATE FUNCTION dimension_importance(model text) RETURNS TABLE (dimension_index integer, variance double precision, variance_share double precision)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 384 AS $$
+    SELECT s.dimension_index, s.deviation OPERATOR(pg_catalog.*) s.deviation,
+           s.deviation OPERATOR(pg_catalog.*) s.deviation OPERATOR(pg_catalog./)
+               nullif(sum(s.deviation OPERATOR(pg_catalog.*) s.deviation) OVER (), 0)
+    FROM atoms.dimension_stats($1) s
+$$;
+COMMENT ON FUNCTION dimension_importance(text) IS 'variance of each dimension (from 0) and its share of that of all; NULL where no dimension varies';
+
+CREATE FUNCTION dimension_storage_report(model text)
+    RETURNS TABLE (layout text, item text, count bigint, bytes bigint, bytes_per_value double precision, arithmetic text)
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    owner     atoms.embedding_model;
+    partition regclass;
+    rows      bigint;
+    packed    bigint;
+    different bigint;
+    numbers   bigint;
+    width     integer;
+BEGIN
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    partition := format('atoms.embedding_%s', owner.model_id)::regclass;
+    SELECT count(*), coalesce(sum(pg_column_size(e.value)), 0), atoms.count_distinct_values(e.value)
+        INTO rows, packed, different FROM atoms.embedding e WHERE e.model_id = owner.model_id;
+    numbers := rows * owner.dimensions;
+    width := octet_length(atoms.serialize_vector(atoms.zero_vector(1, owner.element_type)));
+    RETURN QUERY SELECT l.layout, l.item, l.count, l.bytes, l.bytes::double precision / nullif(numbers, 0), l.arithmetic FROM (VALUES
+        ('raw', 'values', numbers, numbers * width, format('%s embeddings x %s dimensions x %s bytes', rows, owner.dimensions, width)),
+        ('raw', 'distinct values', different, different * width,
+            CASE WHEN different IS NULL THEN 'not counted for float64'
+                 ELSE format('%s of %s values are distinct: each occurs %s times', different, numbers, round(numbers / nullif(different, 0)::numeric, 3)) END),
+        -- One row per atom and one per dimension, with their indexes, as measured by the bench: docs/bench.md.
+        ('literal', 'atom rows', coalesce(different, numbers), coalesce(different, numbers) * 165,
+            format('%s rows x 165 bytes: row 84, unique hash 59, key 22', coalesce(different, numbers))),
+        ('literal', 'atom_embedding rows', numbers, numbers * 254,
+            format('%s rows x 254 bytes: row 85, key 22, unique key 32, spatial index 83, dimension index 32', numbers)),
+        ('literal', 'total', numbers, coalesce(different, numbers) * 165 + numbers * 254, 'atom rows + atom_embedding rows'),
+        ('packed', 'vectors', rows, packed, format('4 bytes of length, 4 of header, and the values as %s or narrower', owner.element_type)),
+        ('packed', 'table', rows, pg_table_size(partition), 'pages of the table, its TOAST and its maps'),
+        ('packed', 'indexes', rows, pg_indexes_size(partition), 'the key, and indexes that you made'),
+        ('packed', 'total', numbers, pg_total_relation_size(partition), 'table + indexes; dimension atoms take no row')
+    ) l (layout, item, count, bytes, arithmetic);
+END $$;
+COMMENT ON FUNCTION dimension_storage_report(text)
+    IS 'what the embeddings of a model take on disk (packed), beside their numbers alone (raw) and one row per float and atom (literal), with the arithmetic';
+
+CREATE OR REPLACE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$
+    SELECT CASE
+        WHEN p.proname IN ('grant_access', 'revoke_access', 'vacuum_atoms', 'vacuum_all_atoms', 'collect_atoms', 'collect_imports',
+                           'verify_all_atoms', 'verify_step') THEN 'admin'
+        WHEN p.proname IN ('record_verification', 'record_parts', 'index_tensors', 'drop_segments', 'lock_for_partition', 'hold_source_atoms',
+                           'put_embeddings', 'change_dimension', 'write_atom_embedding') THEN 'internal'
+        WHEN p.proname IN ('upsert_atom', 'upsert_atoms', 'insert_atom', 'release_atom', 'insert_atom_relation', 'drop_model', 'rename_model',
+                           'begin_import', 'claim_import', 'import_files', 'import_strategy', 'link_import_file', 'announce_parts', 'missing_atoms', 'next_missing',
+                           'send_atoms', 'send_atom_part', 'import_bytes', 'hash_import_file', 'finish_import', 'abort_import',
+                           'begin_server_import', 'import_step', 'import_model', 'import_model_at_once', 'reread_model',
+                           'register_embedding_model', 'drop_embedding_model', 'insert_embedding', 'insert_embeddings', 'delete_embedding',
+                           'set_dimension') THEN 'write'
+        WHEN EXISTS (SELECT 1 FROM pg_type t WHERE t.typnamespace = 'atoms'::regnamespace AND t.typtype = 'b'
+                     AND p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout)) THEN 'public'
+        ELSE 'read' END, p.oid::regprocedure
+    FROM pg_proc p WHERE p.pronamespace = 'atoms'::regnamespace
+$$;
+
+CREATE OR REPLACE FUNCTION grant_access(role name, level text) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    levels  text[] := ARRAY['read', 'write', 'admin'];
+    reach   integer := array_position(levels, level);
+    routine record;
+BEGIN
+    IF reach IS NULL THEN
+        RAISE EXCEPTION 'access level "%" is not read, write or admin', level USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT EXISTS (SELECT 1 FROM pg_roles r WHERE r.rolname = role) THEN
+        RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object';
+    END IF;
+    PERFORM atoms.revoke_access(role);
+    EXECUTE format('GRANT USAGE ON SCHEMA atoms TO %I', role);
+    EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA atoms TO %I', role);
+    IF reach > 1 THEN
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON atoms.atom_embedding TO %I', role);
+    END IF;
+    FOR routine IN SELECT r.routine FROM atoms.access_rules() r WHERE array_position(levels, r.level) <= reach LOOP
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', routine.routine, role);
+    END LOOP;
+END $$;
+
+REVOKE ALL ON ALL ROUTINES IN SCHEMA atoms FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION content_hash_in(cstring), content_hash_out(content_hash), content_hash_recv(internal), content_hash_send(content_hash),
+    dimvec_in(cstring, oid, integer), dimvec_out(dimvec), dimvec_recv(internal, oid, integer), dimvec_send(dimvec),
+    dimvec_typmod_in(cstring[]), dimvec_typmod_out(integer),
+    dim_point_in(cstring), dim_point_out(dim_point), dim_point_recv(internal), dim_point_send(dim_point) TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('embedding_model', '');
+SELECT pg_catalog.pg_extension_config_dump('embedding_model_model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dimension_change', '');
+
+DO $$
+BEGIN
+    -- A warning, because the server shows no notice of a script of an extension.
+    RAISE WARNING 'roles that atoms.grant_access gave a level need it again for the new functions'
+        USING HINT = 'SELECT atoms.grant_access(role, level);';
+END $$;

@@ -27,11 +27,13 @@ fn at_row(row: u64, error: &VectorError) -> Failure {
     Failure::new(Exit::Invalid, format!("row {row}: {error}"))
 }
 
-/// Returns whether no value is NaN or infinite; only the usual type is worth a look of its own.
+/// Returns whether no value is NaN or infinite; the usual type has a short way.
 fn are_finite(values: &[u8], element: Element) -> bool {
-    let (words, _) = values.as_chunks::<4>();
-    element.is_integer()
-        || element == Element::Float32 && words.iter().all(|word| f32::from_le_bytes(*word).is_finite())
+    if element == Element::Float32 {
+        let (words, _) = values.as_chunks::<4>();
+        return words.iter().all(|word| f32::from_le_bytes(*word).is_finite());
+    }
+    element.is_integer() || values.chunks_exact(element.width()).all(|value| element.value(value).is_finite())
 }
 
 /// Appends the values of one row.

@@ -9,7 +9,9 @@ use std::process::Command;
 use pg_test::Result;
 use pgrx_sql_entity_graph::metadata::{Returns, SqlArrayMapping, SqlMapping};
 use pgrx_sql_entity_graph::section::{ELF_SECTION_NAME, decode_entities};
-use pgrx_sql_entity_graph::{ExternArgs, PgExternEntity, PgExternReturnEntity, SqlGraphEntity, UsedTypeEntity};
+use pgrx_sql_entity_graph::{
+    ExternArgs, PgExternArgumentEntity, PgExternEntity, PgExternReturnEntity, SqlGraphEntity, UsedTypeEntity,
+};
 use postgres::Client;
 
 use crate::support::Database;
@@ -131,7 +133,11 @@ struct Given {
 
 fn assert_fits(types: &mut Types<'_>, function: &PgExternEntity<'_>, sql: &Declared) {
     let name = &sql.name;
-    let arguments: Vec<String> = function.fn_args.iter().map(|argument| types.of_argument(&argument.used_ty)).collect();
+    // The call itself is no argument of SQL.
+    let given =
+        |argument: &&PgExternArgumentEntity| !matches!(argument.used_ty.metadata.argument_sql, Ok(SqlMapping::Skip));
+    let arguments: Vec<String> =
+        function.fn_args.iter().filter(given).map(|argument| types.of_argument(&argument.used_ty)).collect();
     assert_eq!(arguments, sql.arguments, "arguments of {name}");
     let alone = |of: &str| Given { of: of.to_owned(), set: false, columns: Vec::new() };
     let given = match &function.fn_return {
@@ -152,7 +158,14 @@ fn assert_fits(types: &mut Types<'_>, function: &PgExternEntity<'_>, sql: &Decla
 fn assert_properties_fit(function: &PgExternEntity<'_>, sql: &Declared) {
     let name = &sql.name;
     let has = |property: &ExternArgs| function.extern_attrs.contains(property);
-    let takes_nulls = function.fn_args.iter().all(|argument| argument.used_ty.optional);
+    // The state of an aggregate says itself whether it is NULL.
+    let takes_null = |argument: &PgExternArgumentEntity| {
+        let ty = &argument.used_ty;
+        ty.optional
+            || matches!(&ty.metadata.argument_sql, Ok(SqlMapping::Skip))
+            || matches!(&ty.metadata.argument_sql, Ok(SqlMapping::As(sql)) if sql == "internal")
+    };
+    let takes_nulls = function.fn_args.iter().all(takes_null);
     assert!(sql.strict || takes_nulls, "{name} is not STRICT, and an argument of the Rust function cannot be NULL");
     assert_eq!(has(&ExternArgs::Strict), sql.strict, "STRICT of {name}");
     let volatility = match () {
@@ -173,7 +186,8 @@ fn assert_properties_fit(function: &PgExternEntity<'_>, sql: &Declared) {
 fn rust_functions_fit_their_sql_declarations() -> Result<()> {
     let db = Database::shared()?;
     let mut client = db.client()?;
-    client.batch_execute("SET search_path = pg_catalog, atoms")?;
+    client.batch_execute("CREATE EXTENSION pg_atoms_vector CASCADE")?;
+    client.batch_execute("SET search_path = pg_catalog, atoms, public")?;
     let mut declared = declared(&mut client)?;
     let mut types = Types(&mut client);
     let library = library();

@@ -6,7 +6,7 @@ use postgres::Client;
 use crate::support::Database;
 use crate::support::import::{TENSOR, hashes_of, import_bytes, model_chunks};
 use crate::support::oracle::{assert_sound, value};
-use crate::support::read_calls::prepare;
+use crate::support::read_calls::prepare_models;
 
 /// Versions before this one; `sql/upgrades/` has a script from each to the next.
 const OLD_VERSIONS: [&str; 2] = ["0.1.0", "0.2.0"];
@@ -18,10 +18,20 @@ const DEFINITIONS: &str = "\
     UNION ALL SELECT 'column ' || a.attrelid::regclass || ' ' || a.attnum || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) \
             || ' ' || a.attnotnull || ' ' || a.attstorage::text || coalesce(' ' || pg_get_expr(d.adbin, d.adrelid), '') \
         FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-        JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'atoms'::regnamespace AND a.attnum > 0 AND c.relkind IN ('r', 'v') \
+        JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'atoms'::regnamespace AND a.attnum > 0 AND c.relkind IN ('r', 'v', 'p') \
     UNION ALL SELECT 'relation ' || c.oid::regclass || ' ' || c.relkind::text || coalesce(c.reloptions::text, '') || coalesce(c.relacl::text, 'default') \
             || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'i' THEN pg_get_indexdef(c.oid) ELSE '' END \
         FROM pg_class c WHERE c.relnamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'type ' || t.oid::regtype || ' ' || (t.typlen, t.typalign, t.typstorage, t.typinput, t.typoutput, t.typreceive, t.typsend, \
+            t.typmodin, t.typmodout)::text FROM pg_type t WHERE t.typnamespace = 'atoms'::regnamespace AND t.typtype = 'b' AND t.typelem = 0 \
+    UNION ALL SELECT 'operator ' || o.oid::regoperator || ' ' || (o.oprcode, o.oprcom::regoperator, o.oprnegate::regoperator, o.oprcanhash, \
+            o.oprcanmerge, o.oprrest, o.oprjoin)::text FROM pg_operator o WHERE o.oprnamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'cast ' || c.castsource::regtype || ' ' || c.casttarget::regtype || ' ' || c.castfunc::regprocedure || ' ' || c.castcontext::text \
+        FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc WHERE p.pronamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'aggregate ' || a.aggfnoid || ' ' || (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn)::text || p.proacl::text \
+        FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid WHERE p.pronamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'trigger ' || t.tgname || ' ' || pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid \
+        WHERE c.relnamespace = 'atoms'::regnamespace AND NOT t.tgisinternal \
     UNION ALL SELECT 'constraint ' || c.conrelid::regclass || ' ' || c.conname || ' ' || pg_get_constraintdef(c.oid) FROM pg_constraint c \
         WHERE c.connamespace = 'atoms'::regnamespace AND c.conrelid <> 0 \
     UNION ALL SELECT 'comment ' || i.type || ' ' || i.identity || ' ' || d.description FROM pg_description d, \
@@ -67,7 +77,7 @@ fn an_updated_database_has_the_objects_of_a_new_one() -> Result<()> {
 
 /// A safetensors model, and a GGUF file with a big-endian twin; the old version's own functions store them.
 fn fill(client: &mut Client) -> Result<()> {
-    prepare(client)?;
+    prepare_models(client)?;
     let gguf = fixtures::gguf::random_model(3, &[("blk.0.weight", "Q8_0", &[4, 64]), ("norm", "F32", &[7])]);
     import_bytes(client, "quantized", "model.gguf", &gguf, TENSOR)?;
     Ok(())

@@ -8,19 +8,36 @@ use postgres::Client;
 use crate::support::cli::run;
 use crate::support::import::{TENSOR, import_bytes};
 use crate::support::models::noise;
-use crate::support::read_calls::{READ_CALLS, SERVER_FILE_CALLS, prepare};
+use crate::support::read_calls::{SERVER_FILE_CALLS, prepare, read_calls};
 use crate::support::upload::{Part, Upload};
 use crate::support::{Database, refused};
 
-/// Input and output of the type: for everybody, or no client could see a value.
-const PUBLIC: [&str; 4] = ["content_hash_in", "content_hash_out", "content_hash_recv", "content_hash_send"];
+/// Input and output of types: for everybody, or no client could see a value.
+const PUBLIC: [&str; 14] = [
+    "content_hash_in",
+    "content_hash_out",
+    "content_hash_recv",
+    "content_hash_send",
+    "dim_point_in",
+    "dim_point_out",
+    "dim_point_recv",
+    "dim_point_send",
+    "dimvec_in",
+    "dimvec_out",
+    "dimvec_recv",
+    "dimvec_send",
+    "dimvec_typmod_in",
+    "dimvec_typmod_out",
+];
 
-const WRITE: [&str; 26] = [
+const WRITE: [&str; 32] = [
     "abort_import",
     "announce_parts",
     "begin_import",
     "begin_server_import",
     "claim_import",
+    "delete_embedding",
+    "drop_embedding_model",
     "drop_model",
     "finish_import",
     "hash_import_file",
@@ -32,14 +49,18 @@ const WRITE: [&str; 26] = [
     "import_strategy",
     "insert_atom",
     "insert_atom_relation",
+    "insert_embedding",
+    "insert_embeddings",
     "link_import_file",
     "missing_atoms",
     "next_missing",
+    "register_embedding_model",
     "release_atom",
     "rename_model",
     "reread_model",
     "send_atom_part",
     "send_atoms",
+    "set_dimension",
     "upsert_atom",
     "upsert_atoms",
 ];
@@ -56,11 +77,25 @@ const ADMIN: [&str; 8] = [
 ];
 
 /// Called by other routines only.
-const INTERNAL: [&str; 4] = ["drop_segments", "index_tensors", "record_parts", "record_verification"];
+const INTERNAL: [&str; 9] = [
+    "change_dimension",
+    "drop_segments",
+    "hold_source_atoms",
+    "index_tensors",
+    "lock_for_partition",
+    "put_embeddings",
+    "record_parts",
+    "record_verification",
+    "write_atom_embedding",
+];
+
+/// What writers may do besides calling: the one view that takes rows.
+const WRITTEN: [&str; 4] =
+    ["atom_embedding DELETE", "atom_embedding INSERT", "atom_embedding UPDATE", "atom_embedding any column"];
 
 /// Returns the lowest level that may call a routine: 0 everybody, 1 to 3 the levels, 4 nobody.
 fn rank(name: &str) -> i32 {
-    let reads = READ_CALLS.iter().any(|(called, _)| *called == name) || SERVER_FILE_CALLS.contains(&name);
+    let reads = read_calls().any(|(called, _)| called == name) || SERVER_FILE_CALLS.contains(&name);
     match name {
         _ if PUBLIC.contains(&name) => 0,
         _ if reads => 1,
@@ -83,9 +118,9 @@ fn may_call(client: &mut Client, role: &str) -> Result<BTreeMap<String, (String,
 fn relation_privileges(client: &mut Client, role: &str) -> Result<Vec<String>> {
     let query = "SELECT c.relname || ' ' || p.kind FROM pg_class c, \
              unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p (kind) \
-         WHERE c.relnamespace = 'atoms'::regnamespace AND c.relkind IN ('r', 'v') AND has_table_privilege($1::text::name, c.oid, p.kind) \
+         WHERE c.relnamespace = 'atoms'::regnamespace AND c.relkind IN ('r', 'v', 'p') AND has_table_privilege($1::text::name, c.oid, p.kind) \
          UNION ALL SELECT c.relname || ' any column' FROM pg_class c \
-         WHERE c.relnamespace = 'atoms'::regnamespace AND c.relkind IN ('r', 'v') AND has_any_column_privilege($1::text::name, c.oid, 'INSERT, UPDATE, REFERENCES') \
+         WHERE c.relnamespace = 'atoms'::regnamespace AND c.relkind IN ('r', 'v', 'p') AND has_any_column_privilege($1::text::name, c.oid, 'INSERT, UPDATE, REFERENCES') \
          UNION ALL SELECT c.relname || ' sequence' FROM pg_class c \
          WHERE c.relnamespace = 'atoms'::regnamespace AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege($1::text::name, c.oid, 'USAGE, SELECT, UPDATE') END \
          UNION ALL SELECT 'schema ' || p.kind FROM unnest(ARRAY['USAGE', 'CREATE']) p (kind) WHERE has_schema_privilege($1::text::name, 'atoms', p.kind) \
@@ -99,16 +134,18 @@ fn assert_reach(client: &mut Client, role: &str, reach: i32) -> Result<()> {
         assert_eq!(allowed, rank(&name) <= reach, "{role} and {routine}");
     }
     let relations =
-        "SELECT count(*) FROM pg_class WHERE relnamespace = 'atoms'::regnamespace AND relkind IN ('r', 'v')";
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'atoms'::regnamespace AND relkind IN ('r', 'v', 'p')";
     let relations: i64 = client.query_one(relations, &[])?.get(0);
     let privileges = relation_privileges(client, role)?;
     if reach == 0 {
         assert_eq!(privileges, Vec::<String>::new());
     } else {
-        let others: Vec<_> =
-            privileges.iter().filter(|kind| !kind.ends_with(" SELECT") && *kind != "schema USAGE").collect();
-        assert_eq!(others, Vec::<&String>::new());
-        assert_eq!(privileges.len() as i64, relations + 1);
+        let (reads, others): (Vec<&str>, Vec<&str>) = privileges
+            .iter()
+            .map(String::as_str)
+            .partition(|kind| kind.ends_with(" SELECT") || *kind == "schema USAGE");
+        assert_eq!(others, if reach > 1 { WRITTEN.as_slice() } else { &[] });
+        assert_eq!(reads.len() as i64, relations + 1);
     }
     Ok(())
 }
@@ -125,7 +162,7 @@ fn a_plain_role_has_nothing() -> Result<()> {
     prepare(&mut client)?;
     assert_reach(&mut client, &role, 0)?;
     let mut plain = db.client_as(&role)?;
-    for (_, call) in READ_CALLS {
+    for (_, call) in read_calls() {
         refused(plain.simple_query(call).map(drop), "42501");
     }
     for table in ["atom", "atom_segment", "model", "model_file", "atom_detail"] {
@@ -176,7 +213,7 @@ fn readers_read_everything_and_write_nothing() -> Result<()> {
     prepare(&mut client)?;
     grant(&mut client, &role, "read")?;
     let mut reader = db.client_as(&role)?;
-    for (name, call) in READ_CALLS {
+    for (name, call) in read_calls() {
         reader.simple_query(call).unwrap_or_else(|error| panic!("{name}: {call}: {error:?}"));
     }
     for call in [
@@ -191,6 +228,12 @@ fn readers_read_everything_and_write_nothing() -> Result<()> {
         "DELETE FROM atoms.file_part",
         "TRUNCATE atoms.atom_segment",
         "SELECT nextval('atoms.atom_id_seq')",
+        "SELECT atoms.register_embedding_model('x', 3)",
+        "SELECT atoms.insert_embedding('words', 1, '[1,2,3,4]')",
+        "SELECT atoms.set_dimension('words', 1, 0, 1)",
+        "INSERT INTO atoms.atom_embedding (source_atom_id, dimension_index, dimension_value, model_id) VALUES (1, 0, 1, 1)",
+        "DELETE FROM atoms.atom_embedding",
+        "DELETE FROM atoms.embedding",
         "SELECT * FROM atoms.atom FOR KEY SHARE",
     ] {
         refused(reader.simple_query(call).map(drop), "42501");
@@ -270,7 +313,7 @@ fn a_search_path_of_the_caller_changes_nothing() -> Result<()> {
          CREATE TABLE trap.model (model_id int); CREATE TABLE trap.atom (atom_id int); \
          SET search_path = trap, pg_catalog",
     )?;
-    for (name, call) in READ_CALLS {
+    for (name, call) in read_calls() {
         trickster.simple_query(call).unwrap_or_else(|error| panic!("{name}: {call}: {error:?}"));
     }
     import_bytes(&mut trickster, "trapped", "f", &noise(3, 10_000), TENSOR)?;

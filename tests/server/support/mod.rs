@@ -11,6 +11,7 @@ pub mod read_calls;
 pub mod refusal;
 pub mod turn;
 pub mod upload;
+pub mod vector_calls;
 
 pub use database::Database;
 pub use refusal::refused;

@@ -4,9 +4,14 @@ use pg_test::Result;
 use postgres::{Client, SimpleQueryMessage};
 
 use super::import::{TENSOR, import_bytes};
+use super::vector_calls::{VECTOR_CALLS, prepare_embeddings};
 
-/// Routine and call; the calls ask about the models of [`prepare`].
-pub const READ_CALLS: [(&str, &str); 63] = [
+/// Returns each routine that only reads with a call; the calls ask about what [`prepare`] stores.
+pub fn read_calls() -> impl Iterator<Item = (&'static str, &'static str)> {
+    READ_CALLS.into_iter().chain(VECTOR_CALLS)
+}
+
+const READ_CALLS: [(&str, &str); 63] = [
     ("access_rules", "SELECT * FROM atoms.access_rules()"),
     ("atom_hash", "SELECT atoms.atom_hash(atom_id) FROM atoms.atom"),
     ("atom_problem", "SELECT atoms.atom_problem(atom_id) FROM atoms.atom"),
@@ -85,8 +90,14 @@ pub const SERVER_FILE_CALLS: [&str; 6] = [
     "extract_server_file_tensors",
 ];
 
-/// Stores the models, pins, relations and the unfinished import that the calls ask about.
+/// Stores what the calls ask about.
 pub fn prepare(client: &mut Client) -> Result<()> {
+    prepare_models(client)?;
+    prepare_embeddings(client)
+}
+
+/// Stores models, pins, relations and an unfinished import.
+pub fn prepare_models(client: &mut Client) -> Result<()> {
     let one = fixtures::safetensors::random_model(
         7,
         &[("a", "U8", &[100_000]), ("b", "F32", &[5000, 3]), ("c", "U8", &[1500])],

@@ -951,7 +951,7 @@ BEGIN
         ('literal', 'atom_embedding rows', numbers, numbers * 254,
             format('%s rows x 254 bytes: row 85, key 22, unique key 32, spatial index 83, dimension index 32', numbers)),
         ('literal', 'total', numbers, coalesce(different, numbers) * 165 + numbers * 254, 'atom rows + atom_embedding rows'),
-        ('packed', 'vectors', rows, packed, format('4 bytes of length, 4 of header, and the values as %s or narrower', owner.element_type)),
+        ('packed', 'vectors', rows, packed, format('up to 4 bytes of length, 4 of header, and the values as %s or narrower', owner.element_type)),
         ('packed', 'table', rows, pg_table_size(partition), 'pages of the table, its TOAST and its maps'),
         ('packed', 'indexes', rows, pg_indexes_size(partition), 'the key, and indexes that you made'),
         ('packed', 'total', numbers, pg_total_relation_size(partition), 'table + indexes; dimension atoms take no row')

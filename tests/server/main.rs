@@ -26,6 +26,7 @@ mod memory;
 mod program;
 mod protocol;
 mod readers_agree;
+mod readme;
 mod roundtrip;
 mod sharing;
 mod signatures;

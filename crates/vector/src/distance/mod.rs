@@ -26,8 +26,8 @@ pub use path::Path;
 use crate::{Element, Packed, VectorError, pack_f64};
 use number::{Angles, Differences, Magnitudes, Metric, Products, Real, Squares};
 use run::run;
-use sums::{Direct, LANES_32, LANES_64, Lanes, Merge, blockwise};
-use widen::{Bfloat16s, Float16s, Float32s, Float64s, Int8Wholes, Int8s, Uint8Wholes, Uint8s};
+use sums::{Direct, LANES_32, LANES_64, Lanes, Merge, Wholes, blockwise};
+use widen::{Bfloat16s, Float16s, Float32s, Float64s, Int8s, Uint8s};
 
 /// Below this, a float32 sum may have lost bits of its terms: squares of what is below 2^-48.
 const TRUSTED_MIN: f32 = 1.0 / (1u128 << 96) as f32;
@@ -95,19 +95,11 @@ fn same_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
 }
 
 fn whole_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
-    use Element::*;
     if a.is_sparse() || b.is_sparse() {
         // Float64 holds every such sum, 65,535 * 383 * 383 at most.
         return float64_sums::<M>(path, a, b);
     }
-    let (a, b) = lower_first(a, b);
-    let (left, right) = (a.values(), b.values());
-    let lanes = match (a.stored(), b.stored()) {
-        (Int8, Int8) => run(path, Direct::<M, Int8Wholes, Int8Wholes, _, _, _>::new(left, right)),
-        (Int8, _) => run(path, Direct::<M, Int8Wholes, Uint8Wholes, _, _, _>::new(left, right)),
-        _ => run(path, Direct::<M, Uint8Wholes, Uint8Wholes, _, _, _>::new(left, right)),
-    };
-    lanes.whole_sums().map(|sum| sum as f64)
+    run(path, Wholes::<M>::new(a, b)).map(|sum| sum as f64)
 }
 
 /// Returns two vectors by the numbers of their stored types.  Which comes first decides only which sum of squares is

@@ -54,7 +54,7 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
-/// Sums of products of int8 or uint8 in lanes do not overflow: `sums.rs` counts them.
+/// Sums of so many products of int8 or uint8 as `sums.rs` adds do not overflow.
 impl Number for i32 {
     const ZERO: Self = 0;
 

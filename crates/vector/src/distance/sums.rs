@@ -9,7 +9,7 @@ use super::Path;
 use super::number::{Metric, Number, Real};
 use super::run::{Job, run};
 use super::widen::{Halves, Reader, blocks};
-use crate::{DIMENSIONS_MAX, Packed};
+use crate::{Element, Packed};
 
 /// Lanes of float32 sums.
 pub const LANES_32: usize = 16;
@@ -19,11 +19,13 @@ pub const LANES_64: usize = 8;
 const BLOCK: usize = 256;
 
 const _: () = assert!(BLOCK % LANES_32 == 0 && BLOCK % LANES_64 == 0);
-/// A lane's sum of products of int8 or uint8 fits 32 bits: the largest is the square of 255 - -128.
-const _: () = assert!(383 * 383 * DIMENSIONS_MAX.div_ceil(LANES_32) < i32::MAX as usize);
+/// Products of int8 or uint8 that are added in an i32.
+const WHOLES_MAX: usize = 4096;
 
-/// Three sums, each in lanes; aligned, because a load from a store across two cache lines waits.
-#[repr(align(64))]
+/// The largest such product is the square of 255 - -128.
+const _: () = assert!(383 * 383 * WHOLES_MAX < i32::MAX as usize);
+
+/// Three sums, each in lanes.
 pub struct Lanes<T, const L: usize>([[T; L]; 3]);
 
 impl<T: Number, const L: usize> Lanes<T, L> {
@@ -48,10 +50,9 @@ impl<T: Number, const L: usize> Lanes<T, L> {
     /// Adds the upper half of the lanes to the lower, until one is left.  Not part of a job: where the compiler sees these
     /// pairs of lanes beside the loop that fills them, it makes vectors of two of all.
     #[inline]
-    pub fn sums<M: Metric>(&self) -> [T; 3] {
+    pub fn sums<M: Metric>(self) -> [T; 3] {
         let mut sums = [T::ZERO; 3];
-        for (sum, lanes) in sums.iter_mut().zip(&self.0).take(M::SUMS) {
-            let mut lanes = *lanes;
+        for (sum, mut lanes) in sums.iter_mut().zip(self.0).take(M::SUMS) {
             let mut half = L / 2;
             while half > 0 {
                 let (low, high) = lanes.split_at_mut(half);
@@ -61,14 +62,6 @@ impl<T: Number, const L: usize> Lanes<T, L> {
             *sum = lanes[0];
         }
         sums
-    }
-}
-
-impl<const L: usize> Lanes<i32, L> {
-    /// Adds the lanes, which only each by itself are known to fit.
-    #[inline]
-    pub fn whole_sums(&self) -> [i64; 3] {
-        self.0.map(|lanes| lanes.into_iter().map(i64::from).sum())
     }
 }
 
@@ -189,4 +182,49 @@ impl<M: Metric, T: Real, const L: usize> Job for Merge<'_, M, T, L> {
             lanes.add_at::<M>(dimension % L, a, b);
         }
     }
+}
+
+/// Exact sums over dense vectors of int8 or uint8.
+pub struct Wholes<'a, M> {
+    a: Packed<'a>,
+    b: Packed<'a>,
+    of: PhantomData<M>,
+}
+
+impl<'a, M> Wholes<'a, M> {
+    /// Takes two vectors.
+    #[inline]
+    pub fn new(a: &Packed<'a>, b: &Packed<'a>) -> Self {
+        Self { a: *a, b: *b, of: PhantomData }
+    }
+}
+
+impl<M: Metric> Job for Wholes<'_, M> {
+    type Output = [i64; 3];
+
+    #[inline(always)]
+    fn run<H: Halves>(self) -> Self::Output {
+        let signed = |byte: u8| i32::from(byte.cast_signed());
+        let (a, b) = if self.a.stored() <= self.b.stored() { (self.a, self.b) } else { (self.b, self.a) };
+        match (a.stored(), b.stored()) {
+            (Element::Int8, Element::Int8) => wholes::<M>(a.values(), b.values(), signed, signed),
+            (Element::Int8, _) => wholes::<M>(a.values(), b.values(), signed, i32::from),
+            _ => wholes::<M>(a.values(), b.values(), i32::from, i32::from),
+        }
+    }
+}
+
+#[inline(always)]
+fn wholes<M: Metric>(a: &[u8], b: &[u8], left: impl Fn(u8) -> i32, right: impl Fn(u8) -> i32) -> [i64; 3] {
+    let mut totals = [0i64; 3];
+    for (a, b) in a.chunks(WHOLES_MAX).zip(b.chunks(WHOLES_MAX)) {
+        let mut sums = [0i32; 3];
+        for (&a, &b) in a.iter().zip(b) {
+            sums = M::step(sums, left(a), right(b));
+        }
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            *total += i64::from(sum);
+        }
+    }
+    totals
 }

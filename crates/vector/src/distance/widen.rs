@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 
 use super::Path;
-use super::number::{Number, Real};
+use super::number::Real;
 use super::run::{Job, run};
 use crate::{Element, Packed};
 
@@ -24,7 +24,7 @@ impl Halves for Shifts {
 
 /// How `N` bytes are read as `L` values.
 pub trait Reader<const L: usize, const N: usize> {
-    type Number: Number;
+    type Number: Real;
     fn read<H: Halves>(bytes: &[u8; N]) -> [Self::Number; L];
 }
 
@@ -50,12 +50,10 @@ reader!(Float16s, f32, 16, 32, H::widen);
 reader!(Bfloat16s, f32, 16, 32, |bytes: &[u8; 32]| numbers(bytes, bfloat16));
 reader!(Int8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, int8));
 reader!(Uint8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, uint8));
-reader!(Int8Wholes, i32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, |byte| i32::from(i8::from_le_bytes(byte))));
-reader!(Uint8Wholes, i32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, |byte| i32::from(u8::from_le_bytes(byte))));
 
 /// Reads as many numbers as the bytes hold; the caller's types say `N * COUNT` bytes.
 #[inline(always)]
-fn numbers<T: Number, const N: usize, const COUNT: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> [T; COUNT] {
+fn numbers<T: Real, const N: usize, const COUNT: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> [T; COUNT] {
     let mut numbers = [T::ZERO; COUNT];
     for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<N>().0) {
         *number = read(*bytes);

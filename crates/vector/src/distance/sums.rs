@@ -18,7 +18,7 @@ pub const LANES_64: usize = 8;
 /// Values that are widened at a time: a multiple of both numbers of lanes.
 const BLOCK: usize = 256;
 
-const _: () = assert!(BLOCK % LANES_32 == 0 && BLOCK % LANES_64 == 0);
+const _: () = assert!(BLOCK.is_multiple_of(LANES_32) && BLOCK.is_multiple_of(LANES_64));
 /// Products of int8 or uint8 that are added in an i32.
 const WHOLES_MAX: usize = 4096;
 

@@ -316,7 +316,10 @@ proptest! {
 
     #[test]
     fn any_float32_keeps_its_bits_and_its_range(bits in prop::collection::vec(any::<(u32, u32)>(), 1..80)) {
-        let finite = |bits| Some(f64::from(f32::from_bits(bits)) + 0.0).filter(|value: &f64| value.is_finite()).unwrap_or(1.0);
+        let finite = |bits| match f64::from(f32::from_bits(bits)) {
+            value if value.is_finite() => value + 0.0,
+            _ => 1.0,
+        };
         let (a, b): (Vec<f64>, Vec<f64>) = bits.iter().map(|&(a, b)| (finite(a), finite(b))).unzip();
         check((Element::Float32, &a), (Element::Float32, &b));
         let cosine = of(distance::cosine_similarity, Element::Float32, &a, &b);

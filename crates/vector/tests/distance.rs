@@ -334,7 +334,7 @@ proptest! {
         let count = (bytes.len() - 4) / entry;
         bytes.truncate(4 + count * entry);
         bytes[..2].copy_from_slice(&(count as u16).to_le_bytes());
-        bytes[2] = types % 6 | stored.number() << 4;
+        bytes[2] = (types % 6) | (stored.number() << 4);
         bytes[3] = 1 << 4 | u8::from(sparse);
         if let Ok(vector) = Packed::read(&bytes) {
             for distance in DISTANCES {

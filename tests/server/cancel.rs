@@ -23,7 +23,7 @@ const MODEL_BYTES: usize = 600 << 20;
 const MOMENTS: [Duration; 3] = [Duration::from_millis(40), Duration::from_millis(150), Duration::from_millis(400)];
 
 /// A cluster of its own, in which nobody works but the test, and no other test beside it.
-fn quiet_cluster() -> Result<(Turn, Database)> {
+pub fn quiet_cluster() -> Result<(Turn, Database)> {
     let turn = Turn::alone();
     Ok((turn, Database::in_own_cluster(Cluster::builder().setting("max_wal_size = 8GB"))?))
 }
@@ -35,7 +35,7 @@ fn lend_large(db: &Database) -> PathBuf {
 }
 
 /// Runs a statement in its own session, cancels it at a moment, and asserts that it ends in time, cancelled.
-fn cancel_at(db: &Database, statement: &str, moment: Duration) -> Result<()> {
+pub fn cancel_at(db: &Database, statement: &str, moment: Duration) -> Result<()> {
     let mut client = db.client()?;
     let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
     let mut canceller = db.client()?;

@@ -93,7 +93,7 @@ fn comparisons_are_those_of_the_bytes() -> Result<()> {
 }
 
 /// Runs a query with one plan allowed, asserts that it is the plan, and returns the answer.
-fn by_plan(client: &mut Client, allow: &str, node: &str, query: &str) -> Result<i64> {
+pub fn by_plan(client: &mut Client, allow: &str, node: &str, query: &str) -> Result<i64> {
     const KINDS: [&str; 9] =
         ["seqscan", "indexscan", "indexonlyscan", "bitmapscan", "hashjoin", "mergejoin", "nestloop", "hashagg", "sort"];
     for kind in KINDS {

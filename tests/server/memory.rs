@@ -108,7 +108,7 @@ fn values_above_a_gigabyte_are_refused(db: &Database) -> Result<()> {
 }
 
 /// Runs a statement in a session of its own and returns the most anonymous memory that its backend had.
-fn peak_of(db: &Database, statement: &str) -> Result<u64> {
+pub fn peak_of(db: &Database, statement: &str) -> Result<u64> {
     let mut client = db.client()?;
     let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
     thread::scope(|scope| {

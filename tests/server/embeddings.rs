@@ -1,7 +1,10 @@
 //! Embeddings: a vector per source atom and model, each of its dimensions an atom, and what is promised of them.
 
 mod bits;
+mod changes;
 mod dimension_atoms;
+mod figures;
+mod rows;
 mod together;
 
 use fixtures::noise::Noise;
@@ -20,11 +23,13 @@ fn begin() -> Result<(Database, Client)> {
     Ok((db, client))
 }
 
-/// Stores atoms that a pin keeps, and returns their ids.
+/// Stores atoms that a pin keeps, and returns their ids, ascending.
 fn sources(client: &mut Client, count: usize) -> Result<Vec<i64>> {
     let values: Vec<Vec<u8>> = (0..count).map(|number| format!("source {number}").into_bytes()).collect();
     let rows = client.query("SELECT atoms.upsert_atoms($1, 'text')", &[&values])?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let mut ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// Registers a model and returns its id.

@@ -82,6 +82,27 @@ fn distances_do_not_depend_on_order_or_place() -> Result<()> {
     Ok(())
 }
 
+/// A column may ask for compression, against the type's advice.
+#[test]
+fn compressed_values_are_the_same() -> Result<()> {
+    let db = Database::shared()?;
+    let mut client = session(&db)?;
+    client.batch_execute(
+        "CREATE TABLE plain AS SELECT n, (SELECT array_agg((n * d) % 7 * 0.3) FROM generate_series(1, n * 10) d)::float8[]::dimvec AS v \
+             FROM generate_series(1, 300) n; \
+         CREATE TABLE tight (n int, v dimvec); ALTER TABLE tight ALTER v SET STORAGE EXTENDED; INSERT INTO tight SELECT * FROM plain",
+    )?;
+    let sizes = "SELECT bool_and(t.compressed = (p.size > 2100)), bool_or(t.compressed), bool_or(t.size > 2100) FROM \
+            (SELECT n, pg_column_size(v) AS size, pg_column_compression(v) IS NOT NULL AS compressed FROM tight) t JOIN \
+            (SELECT n, pg_column_size(v) AS size FROM plain) p USING (n) WHERE p.size NOT BETWEEN 1900 AND 2100";
+    assert_eq!(rows(&mut client, sizes), ["t|t|f"]);
+    let differing = "SELECT count(*) FROM plain p JOIN tight t USING (n) WHERE p.v <> t.v OR dimvec_hash(p.v) <> dimvec_hash(t.v) \
+        OR float8send(p.v <-> t.v) <> float8send(0) OR float8send(t.v <#> t.v) <> float8send(p.v <#> p.v) OR t.v + t.v <> p.v + p.v \
+        OR serialize_vector(p.v) <> serialize_vector(t.v)";
+    assert_eq!(value::<i64>(&mut client, differing)?, 0);
+    Ok(())
+}
+
 #[test]
 fn distances_are_those_of_the_numbers() -> Result<()> {
     let db = Database::shared()?;

@@ -162,7 +162,7 @@ fn columns_round_to_their_element_type_and_refuse_other_dimensions() -> Result<(
     Ok(())
 }
 
-/// PostgreSQL reads a literal before it looks at the modifier; COPY tells the input function.
+/// COPY tells the input function the modifier.  A literal or a parameter is read without it, as float32, and then cast.
 #[test]
 fn copy_reads_numbers_in_the_columns_element_type() -> Result<()> {
     let db = Database::shared()?;
@@ -172,6 +172,9 @@ fn copy_reads_numbers_in_the_columns_element_type() -> Result<()> {
     writer.write_all(b"[0.1]\t[1,2]\n{2:1e-300}/2\tuint8:[3]\n").expect("it streams");
     assert_eq!(writer.finish()?, 2);
     assert_eq!(rows(&mut client, "SELECT * FROM m"), ["float64:[0.1]|int8:[1,2]", "float64:[0,1e-300]|int8:[3]"]);
+    client.batch_execute("TRUNCATE m; INSERT INTO m VALUES ('[0.1]', '[1.5]'), ('float64:[0.1]', 'int8:[2]')")?;
+    let cast = ["float64:[0.10000000149011612]|int8:[2]", "float64:[0.1]|int8:[2]"];
+    assert_eq!(rows(&mut client, "SELECT * FROM m"), cast);
     let mut writer = client.copy_in("COPY m (i) FROM STDIN")?;
     writer.write_all(b"[1.5]\n").expect("it streams");
     refused(writer.finish(), "22P02").names(&["a whole number is expected at character 2"]);

@@ -163,22 +163,22 @@ COMMENT ON FUNCTION l2_normalize(dimvec) IS 'the vector divided by its Euclidean
 -- Distances.  float32 sums run in 16 lanes of fused multiply-add, added in a fixed tree: equal to the last bit on every CPU.
 
 CREATE FUNCTION l2_distance(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l2_distance_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_l2_distance';
 COMMENT ON FUNCTION l2_distance(dimvec, dimvec) IS 'Euclidean distance';
 CREATE FUNCTION inner_product(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'inner_product_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_inner_product';
 COMMENT ON FUNCTION inner_product(dimvec, dimvec) IS 'sum of the products';
 CREATE FUNCTION negative_inner_product(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'negative_inner_product_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_negative_inner_product';
 COMMENT ON FUNCTION negative_inner_product(dimvec, dimvec) IS 'inner product, negated, so that the nearest comes first';
 CREATE FUNCTION cosine_similarity(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cosine_similarity_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_cosine_similarity';
 COMMENT ON FUNCTION cosine_similarity(dimvec, dimvec) IS 'cosine of the angle, -1 to 1; NaN beside a zero vector';
 CREATE FUNCTION cosine_distance(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cosine_distance_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_cosine_distance';
 COMMENT ON FUNCTION cosine_distance(dimvec, dimvec) IS '1 - cosine_similarity; NaN beside a zero vector, which sorts last';
 CREATE FUNCTION l1_distance(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l1_distance_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_l1_distance';
 COMMENT ON FUNCTION l1_distance(dimvec, dimvec) IS 'sum of the magnitudes of the differences';
 CREATE OPERATOR <-> (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = l2_distance, COMMUTATOR = <->);
 COMMENT ON OPERATOR <-> (dimvec, dimvec) IS 'Euclidean distance';

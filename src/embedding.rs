@@ -48,11 +48,7 @@ fn split_vectors_of_bytes(embeddings: &[u8], dimensions: i32, element_type: &str
 }
 
 #[pg_extern(immutable, strict, parallel_safe)]
-fn split_vectors_of_array(
-    embeddings: NumbersArg<'_, f32>,
-    dimensions: i32,
-    element_type: &str,
-) -> PgResult<Vectors> {
+fn split_vectors_of_array(embeddings: NumbersArg<'_, f32>, dimensions: i32, element_type: &str) -> PgResult<Vectors> {
     let element = element_named(element_type)?;
     let row = Typmod::new(dimensions, element)?.dimensions();
     split(refuse_nulls(&embeddings)?, row, "elements", |row| pack_f32(element, row))

@@ -167,22 +167,22 @@ COMMENT ON FUNCTION l2_normalize(dimvec) IS 'the vector divided by its Euclidean
 -- Distances.  float32 sums run in 16 lanes of fused multiply-add, added in a fixed tree: equal to the last bit on every CPU.
 
 CREATE FUNCTION l2_distance(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l2_distance_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_l2_distance';
 COMMENT ON FUNCTION l2_distance(dimvec, dimvec) IS 'Euclidean distance';
 CREATE FUNCTION inner_product(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'inner_product_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_inner_product';
 COMMENT ON FUNCTION inner_product(dimvec, dimvec) IS 'sum of the products';
 CREATE FUNCTION negative_inner_product(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'negative_inner_product_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_negative_inner_product';
 COMMENT ON FUNCTION negative_inner_product(dimvec, dimvec) IS 'inner product, negated, so that the nearest comes first';
 CREATE FUNCTION cosine_similarity(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cosine_similarity_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_cosine_similarity';
 COMMENT ON FUNCTION cosine_similarity(dimvec, dimvec) IS 'cosine of the angle, -1 to 1; NaN beside a zero vector';
 CREATE FUNCTION cosine_distance(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cosine_distance_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_cosine_distance';
 COMMENT ON FUNCTION cosine_distance(dimvec, dimvec) IS '1 - cosine_similarity; NaN beside a zero vector, which sorts last';
 CREATE FUNCTION l1_distance(dimvec, dimvec) RETURNS double precision
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'l1_distance_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_l1_distance';
 COMMENT ON FUNCTION l1_distance(dimvec, dimvec) IS 'sum of the magnitudes of the differences';
 CREATE OPERATOR <-> (LEFTARG = dimvec, RIGHTARG = dimvec, FUNCTION = l2_distance, COMMUTATOR = <->);
 COMMENT ON OPERATOR <-> (dimvec, dimvec) IS 'Euclidean distance';
@@ -497,17 +497,19 @@ END $$;
 COMMENT ON FUNCTION embedding_model_id(text) IS 'id of an embedding model by its name; 42704 when there is none';
 
 -- Making or dropping a partition locks atom (its foreign key) and embedding, in this order and before anything else, so that two
--- of them never wait for each other.  Whoever waits for such a lock holds up all who come after: so wait shortly, and often.
+-- of them never wait for each other; writers lock atom first too: hold_source_atoms.  Whoever waits for such a lock holds up all
+-- who come after: so wait shortly, and often.  Both waits together are shorter than the second after which another session looks
+-- whether it is in a deadlock, so of two that wait for each other this one gives way; it looks earlier, and so stops autovacuum.
 CREATE FUNCTION lock_for_partition(mode text) RETURNS void
-    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp SET lock_timeout = '1200ms' AS $$
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp SET lock_timeout = '450ms' SET deadlock_timeout = '300ms' AS $$
 BEGIN
-    FOR attempt IN 1..8 LOOP
+    FOR attempt IN 1..16 LOOP
         BEGIN
             EXECUTE format('LOCK TABLE atoms.atom IN %s MODE', mode);
             EXECUTE format('LOCK TABLE atoms.embedding IN %s MODE', mode);
             RETURN;
-        EXCEPTION WHEN lock_not_available THEN
-            PERFORM pg_sleep(0.05 * attempt);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            PERFORM pg_sleep(0.025 * attempt);
         END;
     END LOOP;
     RAISE EXCEPTION 'other transactions keep atoms.atom or atoms.embedding locked' USING ERRCODE = 'lock_not_available',
@@ -587,6 +589,8 @@ DECLARE
     held    bigint;
     missing bigint;
 BEGIN
+    -- With this lock no partition comes or goes, so that no writer waits for whoever waits for it.
+    LOCK TABLE ONLY atoms.atom IN ROW EXCLUSIVE MODE;
     -- In one order, and before the embeddings: the collector locks FOR UPDATE, so no atom goes between here and the foreign key.
     SELECT count(*) INTO held FROM (
         SELECT 1 FROM atoms.atom a WHERE a.atom_id = ANY (source_atom_ids) ORDER BY a.atom_id FOR KEY SHARE) a;
@@ -613,21 +617,20 @@ BEGIN
     ELSIF array_position(source_atom_ids, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a source atom is NULL' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- Held, so that the model is not dropped meanwhile.
-    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.name = model FOR KEY SHARE;
-    IF owner.model_id IS NULL THEN
-        PERFORM atoms.embedding_model_id(model);
-    END IF;
+    -- Before the locks, so that a wrong name holds up nobody; and behind them, when no model is dropped any more.
+    PERFORM atoms.embedding_model_id(model);
     PERFORM atoms.hold_source_atoms(source_atom_ids);
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
     SELECT u.id INTO twice FROM unnest(source_atom_ids) u (id) GROUP BY u.id HAVING count(*) > 1 LIMIT 1;
     IF twice IS NOT NULL THEN
         RAISE EXCEPTION 'atom % occurs twice', twice USING ERRCODE = 'invalid_parameter_value', HINT = 'An atom has one embedding of a model.';
     END IF;
-    DELETE FROM atoms.dimension_change c WHERE c.model_id = owner.model_id AND c.source_atom_id = ANY (source_atom_ids);
     EXECUTE format('INSERT INTO atoms.%1$I AS e (source_atom_id, model_id, value)
         SELECT u.id, %2$s, atoms.fit_vector(u.value, %3$s, %4$L) FROM unnest($1, $2) u (id, value) ORDER BY u.id
         ON CONFLICT (source_atom_id) DO UPDATE SET value = EXCLUDED.value',
         format('embedding_%s', owner.model_id), owner.model_id, owner.dimensions, owner.element_type) USING source_atom_ids, embeddings;
+    -- Behind the embeddings, whose locks keep others from changing a dimension.
+    DELETE FROM atoms.dimension_change c WHERE c.model_id = owner.model_id AND c.source_atom_id = ANY (source_atom_ids);
     RETURN cardinality(source_atom_ids);
 END $$;
 COMMENT ON FUNCTION put_embeddings(text, bigint[], dimvec[]) IS 'stores embeddings, replacing those that are there; returns how many';
@@ -675,6 +678,9 @@ DECLARE
     id      bigint := atoms.embedding_model_id(model);
     deleted boolean;
 BEGIN
+    -- In the order of hold_source_atoms, but an atom that is gone has no embedding.
+    LOCK TABLE ONLY atoms.atom IN ROW EXCLUSIVE MODE;
+    PERFORM 1 FROM atoms.atom a WHERE a.atom_id = delete_embedding.source_atom_id FOR KEY SHARE;
     DELETE FROM atoms.embedding e WHERE e.model_id = id AND e.source_atom_id = delete_embedding.source_atom_id;
     deleted := FOUND;
     DELETE FROM atoms.dimension_change c WHERE c.model_id = id AND c.source_atom_id = delete_embedding.source_atom_id;
@@ -755,6 +761,7 @@ DECLARE
     before atoms.dimvec;
     after  atoms.dimvec;
 BEGIN
+    PERFORM atoms.hold_source_atoms(ARRAY[change_dimension.source_atom_id]);
     SELECT e.value INTO before FROM atoms.embedding e
         WHERE e.model_id = owner.model_id AND e.source_atom_id = change_dimension.source_atom_id FOR UPDATE;
     IF before IS NULL THEN
@@ -797,7 +804,8 @@ DECLARE
     held   double precision;
 BEGIN
     target := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
-    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = target.model_id FOR KEY SHARE;
+    PERFORM atoms.hold_source_atoms(ARRAY[target.source_atom_id]);
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = target.model_id;
     IF owner.model_id IS NULL THEN
         RAISE EXCEPTION 'there is no embedding model with id %', target.model_id USING ERRCODE = 'undefined_object';
     ELSIF target.source_atom_id IS NULL OR target.dimension_index IS NULL THEN
@@ -811,7 +819,6 @@ BEGIN
             CASE TG_OP WHEN 'UPDATE' THEN OLD.dimension_value END, target.dimension_index);
     END IF;
     IF TG_OP = 'INSERT' THEN
-        PERFORM atoms.hold_source_atoms(ARRAY[target.source_atom_id]);
         -- Two sessions may write dimensions of one new embedding: the second finds the zeros of the first, and what it set.
         EXECUTE format('INSERT INTO atoms.%I (source_atom_id, model_id, value) VALUES ($1, $2, atoms.zero_vector($3, $4)) ON CONFLICT DO NOTHING',
             format('embedding_%s', owner.model_id)) USING target.source_atom_id, owner.model_id, owner.dimensions, owner.element_type;

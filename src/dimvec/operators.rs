@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 use vector::{Packed, VectorError, arithmetic, distance};
 
 use super::give;
+use crate::pg::call::measure_function;
 use crate::pg::dimvec_datum::{Dimvec, DimvecArg};
 use crate::pg::error::{PgResult, vector_fault};
 use crate::pg::guc;
@@ -52,36 +53,39 @@ fn l2_norm(value: DimvecArg<'_>) -> PgResult<f64> {
 type Distance = fn(distance::Path, &Packed<'_>, &Packed<'_>) -> Result<f64, VectorError>;
 
 fn measure(distance: Distance, a: &DimvecArg<'_>, b: &DimvecArg<'_>) -> PgResult<f64> {
-    distance(guc::simd(), &a.packed()?, &b.packed()?).map_err(|error| vector_fault(&error))
+    let measured = distance(guc::simd(), &a.packed()?, &b.packed()?);
+    a.prefetch_next();
+    measured.map_err(|error| vector_fault(&error))
 }
 
-#[pg_extern(immutable, strict, parallel_safe)]
-fn l2_distance(a: DimvecArg<'_>, b: DimvecArg<'_>) -> PgResult<f64> {
-    measure(distance::l2, &a, &b)
+fn l2(a: &DimvecArg<'_>, b: &DimvecArg<'_>) -> PgResult<f64> {
+    measure(distance::l2, a, b)
 }
 
-#[pg_extern(immutable, strict, parallel_safe)]
-fn inner_product(a: DimvecArg<'_>, b: DimvecArg<'_>) -> PgResult<f64> {
-    measure(distance::inner_product, &a, &b)
+fn inner_product(a: &DimvecArg<'_>, b: &DimvecArg<'_>) -> PgResult<f64> {
+    measure(distance::inner_product, a, b)
 }
 
-#[pg_extern(immutable, strict, parallel_safe)]
-fn negative_inner_product(a: DimvecArg<'_>, b: DimvecArg<'_>) -> PgResult<f64> {
-    // 0 less the product, so that no -0 comes out.
-    Ok(0.0 - measure(distance::inner_product, &a, &b)?)
+/// 0 less the product, so that no -0 comes out.
+fn negative_inner_product(a: &DimvecArg<'_>, b: &DimvecArg<'_>) -> PgResult<f64> {
+    Ok(0.0 - inner_product(a, b)?)
 }
 
-#[pg_extern(immutable, strict, parallel_safe)]
-fn cosine_similarity(a: DimvecArg<'_>, b: DimvecArg<'_>) -> PgResult<f64> {
-    measure(distance::cosine_similarity, &a, &b)
+fn cosine_similarity(a: &DimvecArg<'_>, b: &DimvecArg<'_>) -> PgResult<f64> {
+    measure(distance::cosine_similarity, a, b)
 }
 
-#[pg_extern(immutable, strict, parallel_safe)]
-fn cosine_distance(a: DimvecArg<'_>, b: DimvecArg<'_>) -> PgResult<f64> {
-    measure(distance::cosine_distance, &a, &b)
+fn cosine_distance(a: &DimvecArg<'_>, b: &DimvecArg<'_>) -> PgResult<f64> {
+    measure(distance::cosine_distance, a, b)
 }
 
-#[pg_extern(immutable, strict, parallel_safe)]
-fn l1_distance(a: DimvecArg<'_>, b: DimvecArg<'_>) -> PgResult<f64> {
-    measure(distance::l1, &a, &b)
+fn l1(a: &DimvecArg<'_>, b: &DimvecArg<'_>) -> PgResult<f64> {
+    measure(distance::l1, a, b)
 }
+
+measure_function!(pg_finfo_dimvec_l2_distance, dimvec_l2_distance, l2);
+measure_function!(pg_finfo_dimvec_inner_product, dimvec_inner_product, inner_product);
+measure_function!(pg_finfo_dimvec_negative_inner_product, dimvec_negative_inner_product, negative_inner_product);
+measure_function!(pg_finfo_dimvec_cosine_similarity, dimvec_cosine_similarity, cosine_similarity);
+measure_function!(pg_finfo_dimvec_cosine_distance, dimvec_cosine_distance, cosine_distance);
+measure_function!(pg_finfo_dimvec_l1_distance, dimvec_l1_distance, l1);

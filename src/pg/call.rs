@@ -1,16 +1,66 @@
-//! Procedures: may the caller's CALL commit?
+//! Functions written against the server's calling convention: one that looks at its call, and those that run once per row of
+//! a scan, where the memory context that `#[pg_extern]` switches to would cost as much as what they compute.
 
 use pgrx::pg_sys;
 
-use super::error::{code, fault};
+use super::dimvec_datum::DimvecArg;
+use super::error::{PgResult, code, fault};
 
-/// `CALL refuse_transaction_block(name, instead)`: 2D000 inside a transaction block or a function.
+/// Makes `function(dimvec, dimvec) returns double precision`, STRICT, of a function of two vectors.
+macro_rules! measure_function {
+    ($finfo:ident, $name:ident, $measure:path) => {
+        #[doc = concat!("Describes `", stringify!($name), "` to the server.")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $finfo() -> *const pgrx::pg_sys::Pg_finfo_record {
+            &$crate::pg::call::VERSION_1
+        }
+
+        #[doc = concat!("`", stringify!($name), "`, called by the server.")]
+        #[doc = ""]
+        #[doc = "# Safety"]
+        #[doc = "The server calls it with two dimvec, neither NULL, as `sql/dimvec.sql` declares it."]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(call: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            // SAFETY: handed on from the server.
+            unsafe { $crate::pg::call::measured(call, $measure) }
+        }
+    };
+}
+pub(crate) use measure_function;
+
+/// What a function of the current calling convention says of itself.
+pub const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+
+/// Calls a function of two vectors.
 ///
-/// Written as a raw V1 function, because only the call's context knows.
+/// # Safety
+/// The server's call has two arguments of type dimvec, neither NULL.
+pub unsafe fn measured(
+    call: pg_sys::FunctionCallInfo,
+    measure: fn(&DimvecArg<'_>, &DimvecArg<'_>) -> PgResult<f64>,
+) -> pg_sys::Datum {
+    let run = || {
+        // SAFETY: handed on from the caller; arguments live as long as the call.
+        let (a, b) = unsafe {
+            let arguments = (*call).args.as_slice(2);
+            (DimvecArg::of_datum(arguments[0].value), DimvecArg::of_datum(arguments[1].value))
+        };
+        match measure(&a, &b) {
+            Ok(number) => pg_sys::Datum::from(number.to_bits()),
+            Err(report) => {
+                report.report(pgrx::PgLogLevel::ERROR);
+                unreachable!("an error ends the statement")
+            }
+        }
+    };
+    // SAFETY: the guard turns panics into errors of the server; nothing else unwinds out of it.
+    unsafe { pg_sys::submodules::panic::pgrx_extern_c_guard(run) }
+}
+
+/// `CALL refuse_transaction_block(name, instead)`: 2D000 inside a transaction block or a function, as the call's context says.
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_refuse_transaction_block() -> *const pg_sys::Pg_finfo_record {
-    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &RECORD
+    &VERSION_1
 }
 
 /// See [`pg_finfo_refuse_transaction_block`].

@@ -16,8 +16,17 @@ use postgres::Client;
 
 use crate::support::Database;
 
-/// The one function that is written against the server's calling convention by hand.
-const BY_HAND: &str = "refuse_transaction_block";
+/// Functions that are written against the server's calling convention by hand: symbol, arguments, result.
+const BY_HAND: [(&str, &[&str], &str); 7] = [
+    ("dimvec_cosine_distance", &["dimvec", "dimvec"], "double precision"),
+    ("dimvec_cosine_similarity", &["dimvec", "dimvec"], "double precision"),
+    ("dimvec_inner_product", &["dimvec", "dimvec"], "double precision"),
+    ("dimvec_l1_distance", &["dimvec", "dimvec"], "double precision"),
+    ("dimvec_l2_distance", &["dimvec", "dimvec"], "double precision"),
+    ("dimvec_negative_inner_product", &["dimvec", "dimvec"], "double precision"),
+    // A procedure, whose arguments may be NULL.
+    ("refuse_transaction_block", &["text", "text"], "void"),
+];
 
 /// Returns the bytes of a section of a 64-bit little-endian ELF file.
 fn section<'a>(elf: &'a [u8], name: &str) -> &'a [u8] {
@@ -203,6 +212,17 @@ fn rust_functions_fit_their_sql_declarations() -> Result<()> {
         }
     }
     assert!(checked > 40, "only {checked} functions were found in the library");
-    assert_eq!(declared.into_keys().collect::<Vec<_>>(), [BY_HAND], "SQL functions whose symbol is no #[pg_extern]");
+    let by_hand: Vec<_> = BY_HAND.iter().map(|(symbol, ..)| *symbol).collect();
+    assert_eq!(declared.keys().collect::<Vec<_>>(), by_hand.iter().collect::<Vec<_>>(), "symbols of no #[pg_extern]");
+    for (symbol, arguments, returns) in BY_HAND {
+        for sql in &declared[symbol] {
+            assert_eq!(
+                (sql.arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), sql.returns.as_str()),
+                (arguments, returns),
+                "{symbol}"
+            );
+            assert!(sql.strict || returns == "void", "{symbol} reads its arguments as they come");
+        }
+    }
     Ok(())
 }

@@ -50,14 +50,13 @@ impl<'a> Packed<'a> {
         }
         let element = Element::from_number(types & 15).ok_or_else(|| damaged("unknown element type"))?;
         let stored = Element::from_number(types >> 4).ok_or_else(|| damaged("unknown stored type"))?;
-        let sparse = form & SPARSE != 0;
-        let entry = stored.width() + if sparse { POSITION_BYTES } else { 0 };
-        let count = data.len() / entry;
-        let fits = if sparse { count <= usize::from(dimensions) } else { count == usize::from(dimensions) };
-        if !fits || data.len() % entry != 0 {
-            return Err(damaged("the length does not fit the dimensions"));
-        }
-        Ok(Self { bytes, dimensions, element, stored, sparse: sparse.then_some(count) })
+        let dense = data.len() == usize::from(dimensions) * stored.width();
+        let sparse = match form & SPARSE {
+            0 if dense => None,
+            0 => return Err(damaged("the length does not fit the dimensions")),
+            _ => Some(count_of(data.len(), stored, dimensions).ok_or_else(|| damaged("the length fits no positions"))?),
+        };
+        Ok(Self { bytes, dimensions, element, stored, sparse })
     }
 
     /// Proves what [`Packed::read`] takes on trust: positions ascend and exist, values are finite, and these are the bytes
@@ -169,6 +168,13 @@ impl<'a> Packed<'a> {
         }
         self.to_f64().into_iter().map(|value| value as f32).collect()
     }
+}
+
+/// Returns how many values a sparse vector of so many bytes stores; `None` where that is no number of them.
+fn count_of(bytes: usize, stored: Element, dimensions: u16) -> Option<usize> {
+    let entry = stored.width() + POSITION_BYTES;
+    let count = bytes / entry;
+    (bytes.is_multiple_of(entry) && count <= usize::from(dimensions)).then_some(count)
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub use path::Path;
 use crate::{Element, Packed, VectorError, pack_f64};
 use number::{Angles, Differences, Magnitudes, Metric, Products, Real, Squares};
 use run::run;
-use sums::{Direct, LANES_32, LANES_64, Lanes, Merge, Wholes, blockwise};
-use widen::{Bfloat16s, Float16s, Float32s, Float64s, Int8s, Uint8s};
+use sums::{Direct, Direct64, LANES_32, LANES_64, Lanes, Merge, Wholes, blockwise};
+use widen::{Bfloat16s, Float16s, Float32s, Int8s, Uint8s};
 
 /// Below this, a float32 sum may have lost bits of its terms: squares of what is below 2^-48.
 const TRUSTED_MIN: f32 = 1.0 / (1u128 << 96) as f32;
@@ -111,38 +111,38 @@ fn lower_first<'p, 'a>(a: &'p Packed<'a>, b: &'p Packed<'a>) -> (&'p Packed<'a>,
 
 #[inline]
 fn float32_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
-    let sums = float32_lanes::<M>(path, a, b).sums::<M>();
+    let sums = trial_sums::<M>(path, a, b);
     let is_trusted = |sum: &f32| sum.is_finite() && sum.abs() >= TRUSTED_MIN;
     if sums.iter().take(M::SUMS).all(is_trusted) { sums.map(f64::from) } else { float64_sums::<M>(path, a, b) }
 }
 
-/// Pairs of stored types that are usual are read where they lie.
+/// Returns float32 sums, which may have overflowed.  Pairs of stored types that are usual are read where they lie.
 #[inline]
-fn float32_lanes<M: Metric>(path: Path, a: &Packed, b: &Packed) -> Lanes<f32, LANES_32> {
+fn trial_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f32; 3] {
     use Element::*;
     if a.is_sparse() || b.is_sparse() {
-        return any_lanes::<M, f32, LANES_32>(path, a, b);
+        return any_lanes::<M, f32, LANES_32>(path, a, b).sums::<M>();
     }
     let (a, b) = lower_first(a, b);
     let (left, right) = (a.values(), b.values());
     match (a.stored(), b.stored()) {
-        (Float32, Float32) => run(path, Direct::<M, Float32s, Float32s, _, _, _>::new(left, right)),
-        (Float32, Float16) => run(path, Direct::<M, Float32s, Float16s, _, _, _>::new(left, right)),
-        (Float32, Bfloat16) => run(path, Direct::<M, Float32s, Bfloat16s, _, _, _>::new(left, right)),
-        (Float32, Int8) => run(path, Direct::<M, Float32s, Int8s, _, _, _>::new(left, right)),
-        (Float32, Uint8) => run(path, Direct::<M, Float32s, Uint8s, _, _, _>::new(left, right)),
-        (Float16, Float16) => run(path, Direct::<M, Float16s, Float16s, _, _, _>::new(left, right)),
-        (Bfloat16, Bfloat16) => run(path, Direct::<M, Bfloat16s, Bfloat16s, _, _, _>::new(left, right)),
-        (Int8, Int8) => run(path, Direct::<M, Int8s, Int8s, _, _, _>::new(left, right)),
-        (Uint8, Uint8) => run(path, Direct::<M, Uint8s, Uint8s, _, _, _>::new(left, right)),
-        _ => any_lanes::<M, f32, LANES_32>(path, a, b),
+        (Float32, Float32) => run(path, Direct::<M, Float32s, Float32s, _, _>::new(left, right)),
+        (Float32, Float16) => run(path, Direct::<M, Float32s, Float16s, _, _>::new(left, right)),
+        (Float32, Bfloat16) => run(path, Direct::<M, Float32s, Bfloat16s, _, _>::new(left, right)),
+        (Float32, Int8) => run(path, Direct::<M, Float32s, Int8s, _, _>::new(left, right)),
+        (Float32, Uint8) => run(path, Direct::<M, Float32s, Uint8s, _, _>::new(left, right)),
+        (Float16, Float16) => run(path, Direct::<M, Float16s, Float16s, _, _>::new(left, right)),
+        (Bfloat16, Bfloat16) => run(path, Direct::<M, Bfloat16s, Bfloat16s, _, _>::new(left, right)),
+        (Int8, Int8) => run(path, Direct::<M, Int8s, Int8s, _, _>::new(left, right)),
+        (Uint8, Uint8) => run(path, Direct::<M, Uint8s, Uint8s, _, _>::new(left, right)),
+        _ => any_lanes::<M, f32, LANES_32>(path, a, b).sums::<M>(),
     }
 }
 
 fn float64_sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> [f64; 3] {
     let is_plain = |packed: &Packed| packed.stored() == Element::Float64 && !packed.is_sparse();
     let lanes = if is_plain(a) && is_plain(b) {
-        run(path, Direct::<M, Float64s, Float64s, _, _, _>::new(a.values(), b.values()))
+        run(path, Direct64::<M>::new(a.values(), b.values()))
     } else {
         any_lanes::<M, f64, LANES_64>(path, a, b)
     };

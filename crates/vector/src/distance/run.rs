@@ -1,17 +1,99 @@
 //! Runs a job on a CPU path: the only place that calls what the CPU may not have.
 
 use super::Path;
-use super::widen::{Halves, Shifts};
+use super::number::Number;
+use super::widen::float16;
+
+/// Sixteen float32 lanes, in whatever registers a path has, and how they are filled and added up.
+pub trait Instructions {
+    type Lanes: Number;
+    /// Reads sixteen float32, little-endian.
+    fn float32s(bytes: &[u8; 64]) -> Self::Lanes;
+    /// Reads sixteen float16, little-endian.
+    fn float16s(bytes: &[u8; 32]) -> Self::Lanes;
+    /// Takes sixteen numbers.
+    fn lanes(numbers: [f32; 16]) -> Self::Lanes;
+    /// Adds the upper half of the lanes to the lower, until one is left.
+    fn add_up(lanes: Self::Lanes) -> f32;
+}
+
+/// What every CPU of the architecture has.
+struct Baseline;
+
+/// Sixteen lanes in an array.
+#[derive(Clone, Copy)]
+struct Array([f32; 16]);
+
+impl Array {
+    #[inline(always)]
+    fn zip(self, other: Self, operation: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|lane| operation(self.0[lane], other.0[lane])))
+    }
+}
+
+impl Number for Array {
+    const ZERO: Self = Self([0.0; 16]);
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        Self(self.0.map(f32::abs))
+    }
+
+    #[inline(always)]
+    fn times_plus(self, factor: Self, sum: Self) -> Self {
+        Self(std::array::from_fn(|lane| self.0[lane].mul_add(factor.0[lane], sum.0[lane])))
+    }
+}
+
+impl Instructions for Baseline {
+    type Lanes = Array;
+
+    #[inline(always)]
+    fn float32s(bytes: &[u8; 64]) -> Array {
+        let (words, _) = bytes.as_chunks::<4>();
+        Array(std::array::from_fn(|lane| f32::from_le_bytes(words[lane])))
+    }
+
+    #[inline(always)]
+    fn float16s(bytes: &[u8; 32]) -> Array {
+        let (pairs, _) = bytes.as_chunks::<2>();
+        Array(std::array::from_fn(|lane| float16(pairs[lane])))
+    }
+
+    #[inline(always)]
+    fn lanes(numbers: [f32; 16]) -> Array {
+        Array(numbers)
+    }
+
+    #[inline(always)]
+    fn add_up(Array(mut lanes): Array) -> f32 {
+        for half in [8, 4, 2, 1] {
+            let (low, high) = lanes.split_at_mut(half);
+            low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+        }
+        lanes[0]
+    }
+}
 
 /// Something to compute.  `run` is always inlined, and so compiled for each path.
 pub trait Job {
     type Output;
-    fn run<H: Halves>(self) -> Self::Output;
+    fn run<I: Instructions>(self) -> Self::Output;
 }
 
 /// Runs a job on the path, or on the best one below that the CPU has.
 #[cfg(target_arch = "x86_64")]
-#[inline]
+#[inline(always)]
 pub fn run<J: Job>(path: Path, job: J) -> J::Output {
     match path.or_below() {
         // SAFETY: `Path::or_below` returns this path only after it has found the features that `avx512` enables.
@@ -24,65 +106,15 @@ pub fn run<J: Job>(path: Path, job: J) -> J::Output {
 
 /// Runs a job.  What AArch64 has beyond the scalar path is part of the architecture, so the compiler uses it anyway.
 #[cfg(not(target_arch = "x86_64"))]
-#[inline]
+#[inline(always)]
 pub fn run<J: Job>(_: Path, job: J) -> J::Output {
     baseline(job)
 }
 
 #[inline(never)]
 fn baseline<J: Job>(job: J) -> J::Output {
-    job.run::<Shifts>()
+    job.run::<Baseline>()
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::{
-        _mm_loadu_si128, _mm256_cvtph_ps, _mm256_loadu_si256, _mm256_storeu_ps, _mm512_cvtph_ps, _mm512_storeu_ps,
-    };
-
-    use super::{Halves, Job};
-
-    #[target_feature(enable = "avx2,fma,f16c")]
-    pub fn avx2<J: Job>(job: J) -> J::Output {
-        job.run::<F16c>()
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
-    pub fn avx512<J: Job>(job: J) -> J::Output {
-        job.run::<F16c512>()
-    }
-
-    /// Two conversions of eight.  Used by `avx2` only.
-    struct F16c;
-    /// One conversion of sixteen.  Used by `avx512` only.
-    struct F16c512;
-
-    impl Halves for F16c {
-        #[inline(always)]
-        fn widen(bytes: &[u8; 32]) -> [f32; 16] {
-            let mut widened = [0.0; 16];
-            // SAFETY: `avx2`, the only function that names this type, enables f16c; 32 bytes are read and 64 written,
-            // as long as the arrays, and these instructions need no alignment.
-            unsafe {
-                let from = bytes.as_ptr();
-                let to: *mut f32 = widened.as_mut_ptr();
-                _mm256_storeu_ps(to, _mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
-                _mm256_storeu_ps(to.add(8), _mm256_cvtph_ps(_mm_loadu_si128(from.add(16).cast())));
-            }
-            widened
-        }
-    }
-
-    impl Halves for F16c512 {
-        #[inline(always)]
-        fn widen(bytes: &[u8; 32]) -> [f32; 16] {
-            let mut widened = [0.0; 16];
-            // SAFETY: `avx512`, the only function that names this type, enables avx512f; 32 bytes are read and 64
-            // written, as long as the arrays, and these instructions need no alignment.
-            unsafe {
-                _mm512_storeu_ps(widened.as_mut_ptr(), _mm512_cvtph_ps(_mm256_loadu_si256(bytes.as_ptr().cast())));
-            }
-            widened
-        }
-    }
-}
+mod x86;

@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 
 use super::Path;
 use super::number::{Metric, Number, Real};
-use super::run::{Job, run};
-use super::widen::{Halves, Reader, blocks};
+use super::run::{Instructions, Job, run};
+use super::widen::{Reader, blocks, float64s};
 use crate::{Element, Packed};
 
 /// Lanes of float32 sums.
@@ -65,14 +65,14 @@ impl<T: Number, const L: usize> Lanes<T, L> {
     }
 }
 
-/// Sums over dense vectors, read where they lie by `A` and `B`: chunks of `L` values, of `N` and `K` bytes.
-pub struct Direct<'a, M, A, B, const L: usize, const N: usize, const K: usize> {
+/// Sums over dense vectors of float32 or narrower, read where they lie by `A` and `B`: sixteen values from `N` and `K` bytes.
+pub struct Direct<'a, M, A, B, const N: usize, const K: usize> {
     left: &'a [u8],
     right: &'a [u8],
     of: PhantomData<(M, A, B)>,
 }
 
-impl<'a, M, A, B, const L: usize, const N: usize, const K: usize> Direct<'a, M, A, B, L, N, K> {
+impl<'a, M, A, B, const N: usize, const K: usize> Direct<'a, M, A, B, N, K> {
     /// Takes the values of both.
     #[inline]
     pub fn new(left: &'a [u8], right: &'a [u8]) -> Self {
@@ -80,23 +80,56 @@ impl<'a, M, A, B, const L: usize, const N: usize, const K: usize> Direct<'a, M, 
     }
 }
 
-impl<M, A, B, const L: usize, const N: usize, const K: usize> Job for Direct<'_, M, A, B, L, N, K>
+impl<M, A, B, const N: usize, const K: usize> Job for Direct<'_, M, A, B, N, K>
 where
     M: Metric,
-    A: Reader<L, N>,
-    B: Reader<L, K, Number = A::Number>,
+    A: Reader<N>,
+    B: Reader<K>,
 {
-    type Output = Lanes<A::Number, L>;
+    type Output = [f32; 3];
 
     #[inline(always)]
-    fn run<H: Halves>(self) -> Self::Output {
-        let mut lanes = Lanes::new();
+    fn run<I: Instructions>(self) -> [f32; 3] {
+        let mut sums = [I::Lanes::ZERO; 3];
         let ((left, left_rest), (right, right_rest)) = (self.left.as_chunks::<N>(), self.right.as_chunks::<K>());
         for (left, right) in left.iter().zip(right) {
-            lanes.add::<M>(A::read::<H>(left), B::read::<H>(right));
+            sums = M::step(sums, A::read::<I>(left), B::read::<I>(right));
         }
         if !left_rest.is_empty() {
-            lanes.add::<M>(A::read::<H>(&filled_up(left_rest)), B::read::<H>(&filled_up(right_rest)));
+            let (left, right) = (filled_up(left_rest), filled_up(right_rest));
+            sums = M::step(sums, A::read::<I>(&left), B::read::<I>(&right));
+        }
+        sums.map(I::add_up)
+    }
+}
+
+/// Sums over dense vectors of float64, read where they lie.
+pub struct Direct64<'a, M> {
+    left: &'a [u8],
+    right: &'a [u8],
+    of: PhantomData<M>,
+}
+
+impl<'a, M> Direct64<'a, M> {
+    /// Takes the values of both.
+    #[inline]
+    pub fn new(left: &'a [u8], right: &'a [u8]) -> Self {
+        Self { left, right, of: PhantomData }
+    }
+}
+
+impl<M: Metric> Job for Direct64<'_, M> {
+    type Output = Lanes<f64, LANES_64>;
+
+    #[inline(always)]
+    fn run<I: Instructions>(self) -> Self::Output {
+        let mut lanes = Lanes::new();
+        let ((left, left_rest), (right, right_rest)) = (self.left.as_chunks(), self.right.as_chunks());
+        for (left, right) in left.iter().zip(right) {
+            lanes.add::<M>(float64s(left), float64s(right));
+        }
+        if !left_rest.is_empty() {
+            lanes.add::<M>(float64s(&filled_up(left_rest)), float64s(&filled_up(right_rest)));
         }
         lanes
     }
@@ -124,7 +157,7 @@ impl<M: Metric, T: Number, const L: usize> Job for Add<'_, M, T, L> {
     type Output = ();
 
     #[inline(always)]
-    fn run<H: Halves>(self) {
+    fn run<I: Instructions>(self) {
         let mut lanes = Lanes(self.lanes.0);
         for (left, right) in self.left.as_chunks::<L>().0.iter().zip(self.right.as_chunks::<L>().0) {
             lanes.add::<M>(*left, *right);
@@ -168,7 +201,7 @@ impl<M: Metric, T: Real, const L: usize> Job for Merge<'_, M, T, L> {
     type Output = Lanes<T, L>;
 
     #[inline(always)]
-    fn run<H: Halves>(self) -> Self::Output {
+    fn run<I: Instructions>(self) -> Self::Output {
         let mut lanes = Lanes::<T, L>::new();
         let (mut left, mut right) = (self.a.entries().peekable(), self.b.entries().peekable());
         loop {
@@ -203,7 +236,7 @@ impl<M: Metric> Job for Wholes<'_, M> {
     type Output = [i64; 3];
 
     #[inline(always)]
-    fn run<H: Halves>(self) -> Self::Output {
+    fn run<I: Instructions>(self) -> Self::Output {
         let signed = |byte: u8| i32::from(byte.cast_signed());
         let (a, b) = if self.a.stored() <= self.b.stored() { (self.a, self.b) } else { (self.b, self.a) };
         match (a.stored(), b.stored()) {

@@ -4,52 +4,39 @@ use std::iter::Peekable;
 
 use super::Path;
 use super::number::Real;
-use super::run::{Job, run};
+use super::run::{Instructions, Job, run};
 use crate::{Element, Packed};
 
-/// How sixteen float16 are widened; a CPU path may have an instruction.
-pub trait Halves {
-    fn widen(bytes: &[u8; 32]) -> [f32; 16];
-}
-
-/// Widening of float16 by shifts.
-pub struct Shifts;
-
-impl Halves for Shifts {
-    #[inline(always)]
-    fn widen(bytes: &[u8; 32]) -> [f32; 16] {
-        numbers(bytes, float16)
-    }
-}
-
-/// How `N` bytes are read as `L` values.
-pub trait Reader<const L: usize, const N: usize> {
-    type Number: Real;
-    fn read<H: Halves>(bytes: &[u8; N]) -> [Self::Number; L];
+/// How `N` bytes are read as sixteen values.
+pub trait Reader<const N: usize> {
+    fn read<I: Instructions>(bytes: &[u8; N]) -> I::Lanes;
 }
 
 macro_rules! reader {
-    ($name:ident, $number:ident, $lanes:literal, $bytes:literal, $read:expr) => {
-        #[doc = concat!("Reads ", stringify!($lanes), " values as ", stringify!($number), ".")]
+    ($name:ident, $bytes:literal, $read:expr) => {
+        #[doc = concat!("Reads sixteen values from ", stringify!($bytes), " bytes.")]
         pub struct $name;
 
-        impl Reader<$lanes, $bytes> for $name {
-            type Number = $number;
-
+        impl Reader<$bytes> for $name {
             #[inline(always)]
-            fn read<H: Halves>(bytes: &[u8; $bytes]) -> [$number; $lanes] {
+            fn read<I: Instructions>(bytes: &[u8; $bytes]) -> I::Lanes {
                 $read(bytes)
             }
         }
     };
 }
 
-reader!(Float64s, f64, 8, 64, |bytes: &[u8; 64]| numbers(bytes, f64::from_le_bytes));
-reader!(Float32s, f32, 16, 64, |bytes: &[u8; 64]| numbers(bytes, f32::from_le_bytes));
-reader!(Float16s, f32, 16, 32, H::widen);
-reader!(Bfloat16s, f32, 16, 32, |bytes: &[u8; 32]| numbers(bytes, bfloat16));
-reader!(Int8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, int8));
-reader!(Uint8s, f32, 16, 16, |bytes: &[u8; 16]| numbers(bytes, uint8));
+reader!(Float32s, 64, I::float32s);
+reader!(Float16s, 32, I::float16s);
+reader!(Bfloat16s, 32, |bytes: &[u8; 32]| I::lanes(numbers(bytes, bfloat16)));
+reader!(Int8s, 16, |bytes: &[u8; 16]| I::lanes(numbers(bytes, int8)));
+reader!(Uint8s, 16, |bytes: &[u8; 16]| I::lanes(numbers(bytes, uint8)));
+
+/// Reads eight float64.
+#[inline(always)]
+pub fn float64s(bytes: &[u8; 64]) -> [f64; 8] {
+    numbers(bytes, f64::from_le_bytes)
+}
 
 /// Reads as many numbers as the bytes hold; the caller's types say `N * COUNT` bytes.
 #[inline(always)]
@@ -63,7 +50,7 @@ fn numbers<T: Real, const N: usize, const COUNT: usize>(bytes: &[u8], read: impl
 
 /// Widens without arithmetic on subnormal numbers, which is slow: theirs gain an exponent, which is subtracted again.
 #[inline(always)]
-fn float16(bytes: [u8; 2]) -> f32 {
+pub fn float16(bytes: [u8; 2]) -> f32 {
     const EXPONENTS_APART: u32 = 127 - 15;
     let bits = u32::from(u16::from_le_bytes(bytes));
     let (sign, rest) = ((bits & 0x8000) << 16, (bits & 0x7fff) << 13);
@@ -158,7 +145,7 @@ impl<T, F: Fn([u8; N]) -> T, const N: usize> Job for Widen<'_, T, F, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<H: Halves>(self) {
+    fn run<I: Instructions>(self) {
         for (slot, bytes) in self.block.iter_mut().zip(self.values.as_chunks::<N>().0) {
             *slot = (self.read)(*bytes);
         }

@@ -952,12 +952,12 @@ BEGIN
         ('raw', 'distinct values', different, different * width,
             CASE WHEN different IS NULL THEN 'not counted for float64'
                  ELSE format('%s of %s values are distinct: each occurs %s times', different, numbers, round(numbers / nullif(different, 0)::numeric, 3)) END),
-        -- One row per atom and one per dimension, with their indexes, as measured by the bench: docs/bench.md.
-        ('literal', 'atom rows', coalesce(different, numbers), coalesce(different, numbers) * 165,
-            format('%s rows x 165 bytes: row 84, unique hash 59, key 22', coalesce(different, numbers))),
-        ('literal', 'atom_embedding rows', numbers, numbers * 254,
-            format('%s rows x 254 bytes: row 85, key 22, unique key 32, spatial index 83, dimension index 32', numbers)),
-        ('literal', 'total', numbers, coalesce(different, numbers) * 165 + numbers * 254, 'atom rows + atom_embedding rows'),
+        -- One row per atom and one per dimension, with their indexes, as measured on the tables of docs/bench.md.
+        ('literal', 'atom rows', coalesce(different, numbers), coalesce(different, numbers) * 200,
+            format('%s rows x 200 bytes: row 101, unique hash 76, key 23', coalesce(different, numbers))),
+        ('literal', 'atom_embedding rows', numbers, numbers * 255,
+            format('%s rows x 255 bytes: row 84, key 23, unique key 32, spatial index 77, dimension index 39', numbers)),
+        ('literal', 'total', numbers, coalesce(different, numbers) * 200 + numbers * 255, 'atom rows + atom_embedding rows'),
         ('packed', 'vectors', rows, packed, format('up to 4 bytes of length, 4 of header, and the values as %s or narrower', owner.element_type)),
         ('packed', 'table', rows, pg_table_size(partition), 'pages of the table, its TOAST and its maps'),
         ('packed', 'indexes', rows, pg_indexes_size(partition), 'the key, and indexes that you made'),

@@ -1,9 +1,13 @@
 //! Embeddings: a vector per source atom and model, each of its dimensions an atom, and what is promised of them.
 
 mod bits;
+mod cancelled;
 mod changes;
 mod dimension_atoms;
+mod elsewhere;
 mod figures;
+mod refusals;
+mod roles;
 mod rows;
 mod together;
 

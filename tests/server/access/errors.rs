@@ -8,7 +8,7 @@ use crate::support::read_calls::prepare;
 use crate::support::{Database, refused};
 
 /// SQLSTATE and statement; each names a thing that is not there, or says something false about one that is.
-const REFUSED: [(&str, &str); 85] = [
+const REFUSED: [(&str, &str); 102] = [
     // No such model.
     ("42704", "SELECT atoms.model_id('none')"),
     ("42704", "SELECT atoms.file_id('none', 'f')"),
@@ -100,6 +100,24 @@ const REFUSED: [(&str, &str); 85] = [
     ("2D000", "BEGIN; CALL atoms.vacuum_all_atoms()"),
     ("2D000", "BEGIN; CALL atoms.verify_all_atoms()"),
     ("55000", "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT atoms.vacuum_atoms('0')"),
+    // Embeddings and vectors.
+    ("42704", "SELECT atoms.embedding_model_id('none')"),
+    ("42704", "SELECT atoms.reconstruct_vector('words', 9999999)"),
+    ("42704", "SELECT atoms.insert_embedding('words', 9999999, '[1,2,3,4]'::atoms.dimvec)"),
+    ("42704", "SELECT atoms.set_dimension('words', 9999999, 0, 1)"),
+    ("42704", "SELECT * FROM atoms.dimension_stats('none')"),
+    ("42710", "SELECT atoms.register_embedding_model('words', 4)"),
+    ("54000", "SELECT atoms.register_embedding_model('new', 65536)"),
+    ("22023", "SELECT atoms.register_embedding_model('new', 4, 'float8')"),
+    ("22023", "SELECT atoms.insert_embeddings('words', '{1,NULL}', '{{1,2,3,4},{5,6,7,8}}'::real[])"),
+    ("22023", "SELECT atoms.insert_embeddings('words', '{1}', '{1,2,3}'::real[])"),
+    ("22023", "SELECT * FROM atoms.dimension_search('words', 4, 0)"),
+    ("22023", "SELECT atoms.upsert_dimension_atom(0.5, 'float64')"),
+    ("22023", "SELECT atoms.dimension_atom_value(1)"),
+    ("22003", "SELECT atoms.upsert_dimension_atom('NaN'::real)"),
+    ("22003", "SELECT atoms.upsert_dimension_atom(128, 'int8')"),
+    ("0A000", "UPDATE atoms.atom_embedding SET dimension_index = 3 WHERE dimension_index = 0"),
+    ("23502", "UPDATE atoms.atom_embedding SET dimension_value = NULL, dimension_atom_id = NULL, spatial_key = NULL"),
 ];
 
 fn with_models() -> Result<(Database, Client)> {

@@ -15,7 +15,6 @@ pub mod moments;
 mod pack;
 mod packed;
 pub mod pgvector;
-mod shortest;
 pub mod sum;
 pub mod text;
 pub mod wire;

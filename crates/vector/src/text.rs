@@ -5,10 +5,10 @@
 //! that read back as the same value, laid out as PostgreSQL lays out real and double precision; of several such (a value in
 //! 300 or so) it may choose another.
 
-use std::fmt::{Display, LowerExp, Write};
+use std::fmt::{LowerExp, Write};
 use std::num::IntErrorKind;
 
-use crate::{DIMENSIONS_MAX, Element, Packed, VectorError, pack_f32, pack_f64, shortest};
+use crate::{DIMENSIONS_MAX, Element, Packed, VectorError, pack_f32, pack_f64};
 
 /// Reads the dense or the sparse form; elements are of type `default` where no prefix says otherwise.
 ///
@@ -83,10 +83,7 @@ fn push_all<T>(text: &mut String, values: Vec<T>, push_value: fn(&mut String, T)
 
 /// As real is written: without an exponent from 1e-4 to below 1e6.
 fn push_float32(text: &mut String, value: f32) {
-    match shortest::RANGE.contains(&value.abs()) {
-        true => shortest::push(text, value),
-        false => push_float(text, value, value == 0.0),
-    }
+    push_float(text, value, value == 0.0 || (1e-4..1e6).contains(&value.abs()));
 }
 
 /// As double precision is written: without an exponent from 1e-4 to below 1e15.
@@ -94,9 +91,11 @@ fn push_float64(text: &mut String, value: f64) {
     push_float(text, value, value == 0.0 || !value.is_finite() || (1e-4..1e15).contains(&value.abs()));
 }
 
-fn push_float(text: &mut String, value: impl Display + LowerExp, plain: bool) {
+fn push_float(text: &mut String, value: impl zmij::Float + LowerExp, plain: bool) {
     if plain {
-        return push(text, format_args!("{value}"));
+        let mut buffer = zmij::Buffer::new();
+        let digits = buffer.format(value);
+        return text.push_str(digits.strip_suffix(".0").unwrap_or(digits));
     }
     push(text, format_args!("{value:e}"));
     let Some(mark) = text.rfind('e') else { return };

@@ -7,7 +7,7 @@ CREATE TYPE dimvec;
 
 CREATE FUNCTION dimvec_in(cstring, oid, integer) RETURNS dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_in_wrapper';
-COMMENT ON FUNCTION dimvec_in(cstring, oid, integer) IS 'I/O: reads [1,2.5] or {1:0.5,3:2}/5 (positions from 1), after the name of the element type and a colon where it is not the column''s';
+COMMENT ON FUNCTION dimvec_in(cstring, oid, integer) IS 'I/O: reads [1,2.5] or {1:0.5,3:2}/5 (positions from 1), after the name of the element type and a colon where it is not float32 (in COPY: not the column''s)';
 CREATE FUNCTION dimvec_out(dimvec) RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_out_wrapper';
 COMMENT ON FUNCTION dimvec_out(dimvec) IS 'I/O: writes [1,2.5], after the name of the element type and a colon where it is not float32';
@@ -74,12 +74,12 @@ CREATE FUNCTION deserialize_vector(data bytea, element_type text DEFAULT 'float3
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deserialize_vector_wrapper';
 COMMENT ON FUNCTION deserialize_vector(bytea, text) IS 'a vector of little-endian elements of that type';
 
--- Implicit from arrays, so that the functions of embeddings take them.
+-- Not implicit from arrays: the operators of arrays would be ambiguous.
 CREATE CAST (dimvec AS dimvec) WITH FUNCTION dimvec(dimvec, integer, boolean) AS IMPLICIT;
 COMMENT ON CAST (dimvec AS dimvec) IS 'enforces the type modifier';
-CREATE CAST (real[] AS dimvec) WITH FUNCTION dimvec(real[], integer, boolean) AS IMPLICIT;
+CREATE CAST (real[] AS dimvec) WITH FUNCTION dimvec(real[], integer, boolean) AS ASSIGNMENT;
 COMMENT ON CAST (real[] AS dimvec) IS 'a vector of the elements';
-CREATE CAST (double precision[] AS dimvec) WITH FUNCTION dimvec(double precision[], integer, boolean) AS IMPLICIT;
+CREATE CAST (double precision[] AS dimvec) WITH FUNCTION dimvec(double precision[], integer, boolean) AS ASSIGNMENT;
 COMMENT ON CAST (double precision[] AS dimvec) IS 'a vector of the elements';
 CREATE CAST (integer[] AS dimvec) WITH FUNCTION dimvec(integer[], integer, boolean) AS ASSIGNMENT;
 COMMENT ON CAST (integer[] AS dimvec) IS 'a vector of the elements';
@@ -124,9 +124,15 @@ COMMENT ON FUNCTION parse_vector_to_dimensions(dimvec) IS 'each dimension, count
 CREATE FUNCTION parse_vector_to_dimensions(embedding_vector bytea) RETURNS TABLE (dimension_index integer, dimension_value double precision)
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 384 AS 'SELECT * FROM atoms.parse_vector_to_dimensions(atoms.deserialize_vector($1))';
 COMMENT ON FUNCTION parse_vector_to_dimensions(bytea) IS 'the same of little-endian float32; 22P03 where they do not fill the bytes';
+CREATE FUNCTION parse_vector_to_dimensions(embedding_vector real[]) RETURNS TABLE (dimension_index integer, dimension_value double precision)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 384 AS 'SELECT * FROM atoms.parse_vector_to_dimensions($1::atoms.dimvec)';
+COMMENT ON FUNCTION parse_vector_to_dimensions(real[]) IS 'the same of an array';
 CREATE FUNCTION subvector(dimvec, start integer, count integer) RETURNS dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'subvector_wrapper';
 COMMENT ON FUNCTION subvector(dimvec, integer, integer) IS 'count dimensions from position start, counted from 1 as in pgvector';
+CREATE FUNCTION binary_quantize(dimvec) RETURNS bit
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'binary_quantize_wrapper';
+COMMENT ON FUNCTION binary_quantize(dimvec) IS 'a bit per dimension: 1 where the value is above 0';
 
 -- Arithmetic: of one element type in that type, beside float64 in float64, else in float32.
 

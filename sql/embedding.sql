@@ -234,12 +234,23 @@ END $$;
 COMMENT ON FUNCTION insert_embeddings(text, bigint[], real[])
     IS 'the same; the array has a vector per row, or all their elements one after the other';
 
+CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings double precision[]) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id bigint := atoms.embedding_model_id(model);
+BEGIN
+    RETURN (SELECT atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, m.dimensions, m.element_type)))
+            FROM atoms.embedding_model m WHERE m.model_id = id);
+END $$;
+COMMENT ON FUNCTION insert_embeddings(text, bigint[], double precision[])
+    IS 'the same; the array has a vector per row, or all their elements one after the other';
+
 CREATE FUNCTION insert_embedding(model text, source_atom_id bigint, embedding dimvec) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
 BEGIN
     PERFORM atoms.put_embeddings(model, ARRAY[source_atom_id], ARRAY[embedding]);
 END $$;
-COMMENT ON FUNCTION insert_embedding(text, bigint, dimvec) IS 'stores the embedding of a source atom, replacing what is there; takes real[] as well';
+COMMENT ON FUNCTION insert_embedding(text, bigint, dimvec) IS 'stores the embedding of a source atom, replacing what is there; cast arrays: ARRAY[...]::dimvec';
 
 CREATE FUNCTION delete_embedding(model text, source_atom_id bigint) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
@@ -263,6 +274,9 @@ COMMENT ON FUNCTION split_vectors(bytea, integer, text) IS 'vectors that stand o
 CREATE FUNCTION split_vectors(embeddings real[], dimensions integer, element_type text) RETURNS SETOF dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_array_wrapper';
 COMMENT ON FUNCTION split_vectors(real[], integer, text) IS 'vectors whose elements stand one after the other; 22023 where they do not fill the array';
+CREATE FUNCTION split_vectors(embeddings double precision[], dimensions integer, element_type text) RETURNS SETOF dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_wide_array_wrapper';
+COMMENT ON FUNCTION split_vectors(double precision[], integer, text) IS 'vectors whose elements stand one after the other; 22023 where they do not fill the array';
 CREATE FUNCTION fit_vector(value dimvec, dimensions integer, element_type text) RETURNS dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'fit_vector_wrapper';
 COMMENT ON FUNCTION fit_vector(dimvec, integer, text) IS 'the vector in that element type, rounded; 22023 for other dimensions';

@@ -2,7 +2,7 @@
 
 use ::atom::DimensionValue;
 use pgrx::prelude::*;
-use vector::{Element, bytes, pack_f32};
+use vector::{Element, bytes, pack_f32, pack_f64};
 
 use crate::dimvec::{atom_id_of, element_named, refuse_nulls, typmod::Typmod};
 use crate::pg::dimvec_datum::Dimvec;
@@ -52,6 +52,17 @@ fn split_vectors_of_array(embeddings: NumbersArg<'_, f32>, dimensions: i32, elem
     let element = element_named(element_type)?;
     let row = Typmod::new(dimensions, element)?.dimensions();
     split(refuse_nulls(&embeddings)?, row, "elements", |row| pack_f32(element, row))
+}
+
+#[pg_extern(immutable, strict, parallel_safe)]
+fn split_vectors_of_wide_array(
+    embeddings: NumbersArg<'_, f64>,
+    dimensions: i32,
+    element_type: &str,
+) -> PgResult<Vectors> {
+    let element = element_named(element_type)?;
+    let row = Typmod::new(dimensions, element)?.dimensions();
+    split(refuse_nulls(&embeddings)?, row, "elements", |row| pack_f64(element, row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe)]

@@ -11,7 +11,7 @@ CREATE TYPE dimvec;
 
 CREATE FUNCTION dimvec_in(cstring, oid, integer) RETURNS dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_in_wrapper';
-COMMENT ON FUNCTION dimvec_in(cstring, oid, integer) IS 'I/O: reads [1,2.5] or {1:0.5,3:2}/5 (positions from 1), after the name of the element type and a colon where it is not the column''s';
+COMMENT ON FUNCTION dimvec_in(cstring, oid, integer) IS 'I/O: reads [1,2.5] or {1:0.5,3:2}/5 (positions from 1), after the name of the element type and a colon where it is not float32 (in COPY: not the column''s)';
 CREATE FUNCTION dimvec_out(dimvec) RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_out_wrapper';
 COMMENT ON FUNCTION dimvec_out(dimvec) IS 'I/O: writes [1,2.5], after the name of the element type and a colon where it is not float32';
@@ -78,12 +78,12 @@ CREATE FUNCTION deserialize_vector(data bytea, element_type text DEFAULT 'float3
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'deserialize_vector_wrapper';
 COMMENT ON FUNCTION deserialize_vector(bytea, text) IS 'a vector of little-endian elements of that type';
 
--- Implicit from arrays, so that the functions of embeddings take them.
+-- Not implicit from arrays: the operators of arrays would be ambiguous.
 CREATE CAST (dimvec AS dimvec) WITH FUNCTION dimvec(dimvec, integer, boolean) AS IMPLICIT;
 COMMENT ON CAST (dimvec AS dimvec) IS 'enforces the type modifier';
-CREATE CAST (real[] AS dimvec) WITH FUNCTION dimvec(real[], integer, boolean) AS IMPLICIT;
+CREATE CAST (real[] AS dimvec) WITH FUNCTION dimvec(real[], integer, boolean) AS ASSIGNMENT;
 COMMENT ON CAST (real[] AS dimvec) IS 'a vector of the elements';
-CREATE CAST (double precision[] AS dimvec) WITH FUNCTION dimvec(double precision[], integer, boolean) AS IMPLICIT;
+CREATE CAST (double precision[] AS dimvec) WITH FUNCTION dimvec(double precision[], integer, boolean) AS ASSIGNMENT;
 COMMENT ON CAST (double precision[] AS dimvec) IS 'a vector of the elements';
 CREATE CAST (integer[] AS dimvec) WITH FUNCTION dimvec(integer[], integer, boolean) AS ASSIGNMENT;
 COMMENT ON CAST (integer[] AS dimvec) IS 'a vector of the elements';
@@ -128,9 +128,15 @@ COMMENT ON FUNCTION parse_vector_to_dimensions(dimvec) IS 'each dimension, count
 CREATE FUNCTION parse_vector_to_dimensions(embedding_vector bytea) RETURNS TABLE (dimension_index integer, dimension_value double precision)
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 384 AS 'SELECT * FROM atoms.parse_vector_to_dimensions(atoms.deserialize_vector($1))';
 COMMENT ON FUNCTION parse_vector_to_dimensions(bytea) IS 'the same of little-endian float32; 22P03 where they do not fill the bytes';
+CREATE FUNCTION parse_vector_to_dimensions(embedding_vector real[]) RETURNS TABLE (dimension_index integer, dimension_value double precision)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 384 AS 'SELECT * FROM atoms.parse_vector_to_dimensions($1::atoms.dimvec)';
+COMMENT ON FUNCTION parse_vector_to_dimensions(real[]) IS 'the same of an array';
 CREATE FUNCTION subvector(dimvec, start integer, count integer) RETURNS dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'subvector_wrapper';
 COMMENT ON FUNCTION subvector(dimvec, integer, integer) IS 'count dimensions from position start, counted from 1 as in pgvector';
+CREATE FUNCTION binary_quantize(dimvec) RETURNS bit
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'binary_quantize_wrapper';
+COMMENT ON FUNCTION binary_quantize(dimvec) IS 'a bit per dimension: 1 where the value is above 0';
 
 -- Arithmetic: of one element type in that type, beside float64 in float64, else in float32.
 
@@ -665,12 +671,23 @@ END $$;
 COMMENT ON FUNCTION insert_embeddings(text, bigint[], real[])
     IS 'the same; the array has a vector per row, or all their elements one after the other';
 
+CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings double precision[]) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id bigint := atoms.embedding_model_id(model);
+BEGIN
+    RETURN (SELECT atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, m.dimensions, m.element_type)))
+            FROM atoms.embedding_model m WHERE m.model_id = id);
+END $$;
+COMMENT ON FUNCTION insert_embeddings(text, bigint[], double precision[])
+    IS 'the same; the array has a vector per row, or all their elements one after the other';
+
 CREATE FUNCTION insert_embedding(model text, source_atom_id bigint, embedding dimvec) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
 BEGIN
     PERFORM atoms.put_embeddings(model, ARRAY[source_atom_id], ARRAY[embedding]);
 END $$;
-COMMENT ON FUNCTION insert_embedding(text, bigint, dimvec) IS 'stores the embedding of a source atom, replacing what is there; takes real[] as well';
+COMMENT ON FUNCTION insert_embedding(text, bigint, dimvec) IS 'stores the embedding of a source atom, replacing what is there; cast arrays: ARRAY[...]::dimvec';
 
 CREATE FUNCTION delete_embedding(model text, source_atom_id bigint) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
@@ -694,6 +711,9 @@ COMMENT ON FUNCTION split_vectors(bytea, integer, text) IS 'vectors that stand o
 CREATE FUNCTION split_vectors(embeddings real[], dimensions integer, element_type text) RETURNS SETOF dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_array_wrapper';
 COMMENT ON FUNCTION split_vectors(real[], integer, text) IS 'vectors whose elements stand one after the other; 22023 where they do not fill the array';
+CREATE FUNCTION split_vectors(embeddings double precision[], dimensions integer, element_type text) RETURNS SETOF dimvec
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_wide_array_wrapper';
+COMMENT ON FUNCTION split_vectors(double precision[], integer, text) IS 'vectors whose elements stand one after the other; 22023 where they do not fill the array';
 CREATE FUNCTION fit_vector(value dimvec, dimensions integer, element_type text) RETURNS dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'fit_vector_wrapper';
 COMMENT ON FUNCTION fit_vector(dimvec, integer, text) IS 'the vector in that element type, rounded; 22023 for other dimensions';

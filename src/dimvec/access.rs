@@ -7,6 +7,7 @@ use vector::{Element, Packed, VectorError, arithmetic};
 use super::give;
 use crate::pg::dimvec_datum::{Dimvec, DimvecArg};
 use crate::pg::error::{PgResult, vector_fault};
+use crate::pg::foreign_varlena::{BitName, Foreign};
 
 #[pg_extern(immutable, strict, parallel_safe)]
 fn vector_dims(value: DimvecArg<'_>) -> PgResult<i32> {
@@ -68,4 +69,12 @@ type Values = TableIterator<'static, (name!(dimension_index, i32), name!(dimensi
 #[pg_extern(immutable, strict, parallel_safe)]
 fn parse_vector_to_dimensions(embedding_vector: DimvecArg<'_>) -> PgResult<Values> {
     Ok(TableIterator::new((0i32..).zip(embedding_vector.packed()?.to_f64())))
+}
+
+#[pg_extern(immutable, strict, parallel_safe)]
+fn binary_quantize(value: DimvecArg<'_>) -> PgResult<Foreign<BitName>> {
+    let (bits, count) = arithmetic::binary_quantize(&value.packed()?);
+    let mut bytes = (count as i32).to_ne_bytes().to_vec();
+    bytes.extend(bits);
+    Ok(Foreign::new(bytes))
 }

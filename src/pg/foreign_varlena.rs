@@ -1,4 +1,4 @@
-//! Values of types that another extension owns, as bytes after their length word.
+//! Values of types that others own, as bytes after their length word.
 
 use std::marker::PhantomData;
 
@@ -23,6 +23,13 @@ pub struct VectorName;
 pub struct HalfvecName;
 /// pgvector's `sparsevec`.
 pub struct SparsevecName;
+
+/// PostgreSQL's `bit`: how many bits, then the bits.
+pub struct BitName;
+
+impl TypeName for BitName {
+    const SQL: &'static str = "bit";
+}
 
 impl TypeName for VectorName {
     const SQL: &'static str = "vector";

@@ -128,7 +128,7 @@ impl Ord for DimPoint {
 
 impl fmt::Display for DimPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({},{},{})", self.value, self.dimension, self.model_id)
+        write!(f, "({},{},{})", crate::text::number(self.value), self.dimension, self.model_id)
     }
 }
 

@@ -4,7 +4,7 @@ use pg_test::Result;
 use postgres::Client;
 
 /// Routine and call; the calls ask about the embeddings of [`prepare_embeddings`].  What only an aggregate may call is called by it.
-pub const VECTOR_CALLS: [(&str, &str); 87] = [
+pub const VECTOR_CALLS: [(&str, &str); 88] = [
     ("dimvec_add", "SELECT atoms.dimvec_add('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_subtract", "SELECT atoms.dimvec_subtract('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_multiply", "SELECT atoms.dimvec_multiply('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
@@ -49,6 +49,7 @@ pub const VECTOR_CALLS: [(&str, &str); 87] = [
     ("vector_dimensions", "SELECT * FROM atoms.vector_dimensions('[0.1,2,3]'::atoms.dimvec)"),
     ("parse_vector_to_dimensions", "SELECT * FROM atoms.parse_vector_to_dimensions('[0.1,2,3]'::atoms.dimvec)"),
     ("parse_vector_to_dimensions", "SELECT * FROM atoms.parse_vector_to_dimensions('\\x0000803f'::bytea)"),
+    ("binary_quantize", "SELECT atoms.binary_quantize('[0.1,-2,3]'::atoms.dimvec)"),
     ("subvector", "SELECT atoms.subvector('[0.1,2,3]'::atoms.dimvec, 2, 2)"),
     (
         "dimvec_accumulate",
@@ -156,7 +157,7 @@ pub fn prepare_embeddings(client: &mut Client) -> Result<()> {
     client.batch_execute(
         "WITH source AS (SELECT array_agg(u) AS ids FROM atoms.upsert_atoms('{first,second,third}', 'text') u) \
          SELECT atoms.insert_embeddings('words', ids, '{{0.1,0.2,0.3,0.4},{1,2,3,4},{0,0,0,0}}'::real[]), \
-                atoms.insert_embedding('wide', ids[1], ARRAY[0.1, 1e300]::double precision[]), \
+                atoms.insert_embeddings('wide', ids[1:1], ARRAY[0.1, 1e300]::double precision[]), \
                 atoms.set_dimension('words', ids[2], 3, 0.5, 'somebody') FROM source",
     )?;
     Ok(())

@@ -14,7 +14,7 @@ const FILLINGS: [&str; 6] = ["dense", "sparse", "small whole numbers", "zeros", 
 fn filled(element: &str, dimensions: usize, filling: &str) -> Vec<u8> {
     let mut noise = Noise::new(dimensions as u64, element);
     let zero = vec![0; width(element)];
-    let one_in = |noise: &mut Noise, n: u64| noise.next_u64() % n == 0;
+    let one_in = |noise: &mut Noise, n: u64| noise.next_u64().is_multiple_of(n);
     let value = |dimension: usize| match filling {
         "dense" => random_element(&mut noise, element),
         "sparse" if one_in(&mut noise, 20) => random_element(&mut noise, element),
@@ -75,10 +75,11 @@ fn assert_stored(client: &mut Client, what: &str, element: &str, sources: &[i64]
     Ok(())
 }
 
-/// Returns an array literal of rows of numbers; Rust writes as many digits as read back to the same.
-fn literal(rows: &[Vec<f64>]) -> String {
-    let row = |row: &Vec<f64>| format!("{{{}}}", row.iter().map(f64::to_string).collect::<Vec<_>>().join(","));
-    format!("{{{}}}", rows.iter().map(row).collect::<Vec<_>>().join(","))
+/// Returns array literals of rows of numbers, flat and two-dimensional; Rust writes as many digits as read back to the same.
+fn literals(rows: &[Vec<f64>]) -> [String; 2] {
+    let braced = |items: Vec<String>| format!("{{{}}}", items.join(","));
+    let row = |row: &Vec<f64>| braced(row.iter().map(f64::to_string).collect());
+    [row(&rows.concat()), braced(rows.iter().map(row).collect())]
 }
 
 /// Forgets the embeddings, so that each way in stores them itself.
@@ -96,18 +97,30 @@ fn insert_batches(client: &mut Client, element: &str, sources: &[i64], vectors: 
     client.query_one(call, &[&sources, &vectors, &element])?;
     assert_stored(client, "dimvec[]", element, sources, vectors)?;
     forget(client)?;
+    let rows: Vec<Vec<f64>> = vectors.iter().map(|vector| numbers(element, vector)).collect();
+    insert_arrays(client, element, sources, vectors, "double precision[]", &literals(&rows))?;
     if element == "float64" {
         return Ok(());
     }
-    let rows: Vec<Vec<f64>> = vectors.iter().map(|vector| numbers(element, vector)).collect();
-    let flat: Vec<f32> = rows.concat().iter().map(|number| *number as f32).collect();
-    client.query_one("SELECT atoms.insert_embeddings('m', $1, $2::real[])", &[&sources, &flat])?;
-    assert_stored(client, "flat real[]", element, sources, vectors)?;
-    forget(client)?;
-    let two_dimensional = format!("SELECT atoms.insert_embeddings('m', $1, '{}'::real[])", literal(&rows));
-    client.query_one(&two_dimensional, &[&sources])?;
-    assert_stored(client, "two-dimensional real[]", element, sources, vectors)?;
-    forget(client)
+    insert_arrays(client, element, sources, vectors, "real[]", &literals(&rows))
+}
+
+/// Goes the ways of arrays: flat and two-dimensional.
+fn insert_arrays(
+    client: &mut Client,
+    element: &str,
+    sources: &[i64],
+    vectors: &[Vec<u8>],
+    array: &str,
+    literals: &[String],
+) -> Result<()> {
+    for literal in literals {
+        let call = format!("SELECT atoms.insert_embeddings('m', $1, '{literal}'::{array})");
+        client.query_one(&call, &[&sources])?;
+        assert_stored(client, &format!("{array}: {}", &literal[..2]), element, sources, vectors)?;
+        forget(client)?;
+    }
+    Ok(())
 }
 
 /// Goes each way that takes one embedding.
@@ -119,7 +132,7 @@ fn insert_one_by_one(client: &mut Client, element: &str, sources: &[i64], vector
     assert_stored(client, "dimvec", element, sources, vectors)?;
     forget(client)?;
     for (source, vector) in sources.iter().zip(vectors) {
-        let call = "SELECT atoms.insert_embedding('m', $1, $2::double precision[])";
+        let call = "SELECT atoms.insert_embedding('m', $1, $2::double precision[]::atoms.dimvec)";
         client.query_one(call, &[source, &numbers(element, vector)])?;
     }
     assert_stored(client, "float8[]", element, sources, vectors)?;
@@ -129,7 +142,7 @@ fn insert_one_by_one(client: &mut Client, element: &str, sources: &[i64], vector
     }
     for (source, vector) in sources.iter().zip(vectors) {
         let floats: Vec<f32> = numbers(element, vector).iter().map(|number| *number as f32).collect();
-        client.query_one("SELECT atoms.insert_embedding('m', $1, $2::real[])", &[source, &floats])?;
+        client.query_one("SELECT atoms.insert_embedding('m', $1, $2::real[]::atoms.dimvec)", &[source, &floats])?;
     }
     assert_stored(client, "real[]", element, sources, vectors)
 }
@@ -182,7 +195,7 @@ fn wider_numbers_are_rounded_to_the_element_type() -> Result<()> {
     ];
     for (element, given, kept) in cases {
         register(&mut client, "m", 1, element)?;
-        client.query("SELECT atoms.insert_embedding('m', $1, ARRAY[$2::float8])", &[&source, &given])?;
+        client.query("SELECT atoms.insert_embedding('m', $1, ARRAY[$2::float8]::atoms.dimvec)", &[&source, &given])?;
         assert_eq!(numbers(element, &stored_bytes(&mut client, "m", source)?), [kept], "{element} of {given}");
         client.batch_execute("SELECT atoms.drop_embedding_model('m')")?;
     }

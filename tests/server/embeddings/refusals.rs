@@ -8,7 +8,7 @@ use crate::support::read_calls::answer;
 use crate::support::{Database, refused};
 
 /// SQLSTATE and statement.  There are the atoms 1 to 3, model `m` of two float32 with embeddings of 1 and 2, and `small` of two int8.
-const REFUSED: [(&str, &str); 52] = [
+const REFUSED: [(&str, &str); 55] = [
     // No such model, atom, embedding.
     ("42704", "SELECT atoms.embedding_model_id('none')"),
     ("42704", "SELECT atoms.drop_embedding_model('none')"),
@@ -61,7 +61,10 @@ const REFUSED: [(&str, &str); 52] = [
     // Out of the range of the element type.
     ("22003", "SELECT atoms.insert_embeddings('m', '{1}', '{1,NaN}'::real[])"),
     ("22003", "SELECT atoms.insert_embeddings('m', '{1}', '\\x0000803f0000807f'::bytea)"),
-    ("22003", "SELECT atoms.insert_embedding('m', 1, ARRAY[1, 1e39]::float8[])"),
+    ("22003", "SELECT atoms.insert_embedding('m', 1, ARRAY[1, 1e39]::float8[]::atoms.dimvec)"),
+    ("22003", "SELECT atoms.insert_embeddings('m', '{1}', '{1,1e39}'::float8[])"),
+    ("22023", "SELECT atoms.insert_embeddings('m', '{1}', '{1,2,3}'::float8[])"),
+    ("42704", "SELECT atoms.insert_embeddings('none', '{1}', '{1,2}'::float8[])"),
     ("22003", "SELECT atoms.insert_embeddings('small', '{1}', '{1,128}'::real[])"),
     ("22003", "SELECT atoms.set_dimension('m', 1, 0, 'infinity')"),
     ("22003", "SELECT atoms.set_dimension('small', 1, 0, -129)"),

@@ -251,8 +251,8 @@ fn predicates_on_source_and_model_reach_the_key_of_the_partition() -> Result<()>
     let of_all =
         answer(&mut client, "EXPLAIN SELECT * FROM atoms.atom_embedding WHERE source_atom_id = 77")?.join("\n");
     assert!(of_all.contains("embedding_1_pkey") && of_all.contains("embedding_2_pkey"), "{of_all}");
-    let read = format!("EXPLAIN SELECT * FROM atoms.reconstruct_vectors('m', ARRAY[5, 7]::bigint[])");
-    let read = answer(&mut client, &read)?.join("\n");
+    let read = "EXPLAIN SELECT * FROM atoms.reconstruct_vectors('m', ARRAY[5, 7]::bigint[])";
+    let read = answer(&mut client, read)?.join("\n");
     assert!(read.contains("_pkey"), "{read}");
     Ok(())
 }

@@ -118,7 +118,7 @@ fn write_dimension(
     round: usize,
 ) -> Result<(), postgres::Error> {
     let number = -((1 + writer * 100 + round) as f64);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         let call = "SELECT atoms.set_dimension('m', $1, 0, $2, 'writer')";
         return client.query(call, &[&id, &number]).map(drop);
     }
@@ -278,12 +278,31 @@ fn orphans(client: &mut Client, round: usize) -> Result<Vec<i64>> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Writes to embeddings whose atoms may go at any moment; returns how many writes came through.
-fn write_to_orphans(db: &Database, writer: usize) -> Result<usize> {
+/// Stores embeddings of all of these atoms, or of none; until its transaction ends, all are there.
+fn insert_and_look(client: &mut Client, ids: &[i64]) -> Result<bool, postgres::Error> {
+    let mut open = client.transaction()?;
+    let batch = open.query("SELECT atoms.insert_embeddings('m', $1, $2::bytea)", &[&ids, &vec![0u8; 8 * ids.len()]]);
+    if let Err(error) = batch {
+        assert_eq!(sqlstate(&error), "42704", "{error:?}");
+        return Ok(false);
+    }
+    for _ in 0..3 {
+        let there = "SELECT count(*), count(a.atom_id) FROM atoms.embedding e LEFT JOIN atoms.atom a ON a.atom_id = e.source_atom_id \
+                     WHERE e.source_atom_id = ANY ($1)";
+        let there = open.query_one(there, &[&ids])?;
+        assert_eq!((there.get(0), there.get(1)), (ids.len() as i64, ids.len() as i64));
+    }
+    open.commit()?;
+    Ok(true)
+}
+
+/// Writes to embeddings whose atoms may go at any moment; returns how many batches and single writes came through.
+fn write_to_orphans(db: &Database, writer: usize) -> Result<(usize, usize)> {
     let mut client = db.client()?;
-    let mut written = 0;
+    let (mut batches, mut written) = (0, 0);
     for round in 0..30 {
         let ids = orphans(&mut client, writer * 1000 + round)?;
+        batches += usize::from(insert_and_look(&mut client, &ids)?);
         for id in &ids {
             let calls = [
                 "SELECT atoms.insert_embedding('m', $1, '[1,2]'::atoms.dimvec)",
@@ -299,7 +318,7 @@ fn write_to_orphans(db: &Database, writer: usize) -> Result<usize> {
             }
         }
     }
-    Ok(written)
+    Ok((batches, written))
 }
 
 #[test]
@@ -307,7 +326,7 @@ fn the_collector_and_writers_do_not_deadlock() -> Result<()> {
     let (db, mut client) = begin()?;
     register(&mut client, "m", 2, "float32")?;
     let (stop, db) = (&AtomicBool::new(false), &db);
-    let written = thread::scope(|scope| -> Result<usize> {
+    let written = thread::scope(|scope| -> Result<Vec<(usize, usize)>> {
         let collector = scope.spawn(move || {
             let mut client = db.client().expect("the server runs");
             let mut collected = 0;
@@ -323,9 +342,10 @@ fn the_collector_and_writers_do_not_deadlock() -> Result<()> {
         let collected = collector.join().expect("no panic")?;
         println!("{collected} atoms were collected");
         assert!(collected > 0);
-        ended.into_iter().map(|written| written.expect("no panic")).sum()
+        ended.into_iter().map(|written| written.expect("no panic")).collect()
     })?;
-    println!("{written} writes came through");
+    println!("batches and single writes that came through: {written:?}");
+    assert!(written.iter().any(|(batches, _)| *batches > 0));
     db.collect_all()?;
     let left = "SELECT (SELECT count(*) FROM atoms.embedding) + (SELECT count(*) FROM atoms.dimension_change)";
     assert_eq!(value::<i64>(&mut client, left)?, 0);

@@ -1,5 +1,7 @@
 //! `dimvec` as PostgreSQL passes it: a length word, then a packed vector.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, UnboxDatum};
 use pgrx::pgrx_sql_entity_graph::metadata::{
@@ -53,17 +55,17 @@ impl<'fcx> DimvecArg<'fcx> {
 
     /// Asks the CPU to fetch the vector that a scan of a table comes to next.
     ///
-    /// A distance waits for memory longer than it computes.  A page is filled from its end, so the next row lies just before this one; the
-    /// CPU's own prefetching, which runs forward, does not see it.  Called after the distance, so that the lines come while the
-    /// executor does what it does between two rows.
+    /// A distance waits for memory longer than it computes, and the CPU's own prefetching, which runs forward within 4 KiB, does not see
+    /// where a scan goes.  Called after the distance, so that the lines come while the executor does what it does between two rows.
     pub fn prefetch_next(&self) {
-        let row = self.bytes.len() + ROW_BYTES_BEFORE;
-        // A page that holds one row only has no next.
-        if !self.copy.is_null() || 2 * row > PAGE_BYTES {
+        if !self.copy.is_null() {
             return;
         }
-        for distance in (CACHE_LINE..=row).step_by(CACHE_LINE) {
-            prefetch(self.bytes.as_ptr().wrapping_sub(distance));
+        let row = self.bytes.len() + ROW_BYTES_BEFORE;
+        if 2 * row <= PAGE_BYTES {
+            prefetch_before(self.bytes.as_ptr() as usize, row);
+        } else {
+            prefetch_in_step(self.bytes.as_ptr() as usize, row);
         }
     }
 }
@@ -72,16 +74,42 @@ const PAGE_BYTES: usize = pg_sys::BLCKSZ as usize;
 /// What lies before a vector in its row, and some: the row's header, a key and the length word.
 const ROW_BYTES_BEFORE: usize = 64;
 const CACHE_LINE: usize = 64;
+const MEMORY_PAGE_BYTES: usize = 4096;
+
+/// A page is filled from its end, so the next row lies just before this one.
+fn prefetch_before(here: usize, row: usize) {
+    for distance in (CACHE_LINE..=row).step_by(CACHE_LINE) {
+        prefetch(here.wrapping_sub(distance));
+    }
+}
+
+/// Where a page holds one row, the next is as far away as the last was.  Some lines of each page of memory are enough, and better than
+/// all: they bring its address, and the CPU goes on by itself.
+fn prefetch_in_step(here: usize, row: usize) {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    const LINES: usize = 8;
+    let last = LAST.swap(here, Ordering::Relaxed);
+    if here.abs_diff(last) != PAGE_BYTES {
+        return;
+    }
+    let next = here.wrapping_add(here.wrapping_sub(last));
+    let rest = (next + 1).next_multiple_of(MEMORY_PAGE_BYTES);
+    for start in std::iter::once(next).chain((rest..next + row).step_by(MEMORY_PAGE_BYTES)) {
+        for line in 0..LINES {
+            prefetch(start + line * CACHE_LINE);
+        }
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
-fn prefetch(address: *const u8) {
+fn prefetch(address: usize) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a hint, which reads nothing: any address will do.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address as *const i8) }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn prefetch(_address: *const u8) {}
+fn prefetch(_address: usize) {}
 
 impl Drop for DimvecArg<'_> {
     fn drop(&mut self) {

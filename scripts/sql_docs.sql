@@ -19,9 +19,9 @@ SET search_path = atoms, pg_catalog;
 \qecho '|---|---|'
 \qecho '| a file, or the binary form of a value, is malformed | 22P03 |'
 \qecho '| an argument is out of its domain; bytes do not have the hash or length given | 22023 |'
-\qecho '| a number does not fit its type: an integer beyond 2^53 as double precision | 22003 |'
+\qecho '| a number does not fit its type: NaN or an infinity in a vector, an integer beyond 2^53 as double precision | 22003 |'
 \qecho '| the text form of a value is malformed | 22P02 |'
-\qecho '| no such model, file, tensor, atom, import | 42704 |'
+\qecho '| no such model, file, tensor, atom, embedding, import | 42704 |'
 \qecho '| already there | 42710 |'
 \qecho '| stored bytes do not have their hash | XX001 |'
 \qecho '| a limit was exceeded | 54000 |'
@@ -31,6 +31,7 @@ SET search_path = atoms, pg_catalog;
 \qecho '| known but not supported | 0A000 |'
 \qecho '| not complete yet, or in the wrong state | 55000 |'
 \qecho '| writing on a standby | 25006 |'
+\qecho '| other transactions keep a table locked | 55P03 |'
 \qecho '| needs CALL outside a transaction block | 2D000 |'
 \qecho '| an atom was collected between two looks: repeat the batch | 40001 |'
 \qecho
@@ -49,11 +50,35 @@ FROM pg_settings WHERE name LIKE 'pg\_atoms.%' ORDER BY name;
 SELECT format('| `%s(%s)%s` | %s | %s |', p.proname, pg_get_function_arguments(p.oid),
               CASE p.prokind WHEN 'p' THEN '' ELSE ' -> ' || pg_get_function_result(p.oid) END, r.level, obj_description(p.oid, 'pg_proc'))
 FROM pg_proc p JOIN access_rules() r ON r.routine = p.oid
-WHERE r.level IN ('read', 'write', 'admin') AND obj_description(p.oid, 'pg_proc') !~ '^(internal|implementation of|I/O:)' ORDER BY p.proname, p.oid;
+WHERE r.level IN ('read', 'write', 'admin') AND obj_description(p.oid, 'pg_proc') !~ '^(internal|implementation of|I/O:|aggregate:|trigger:)' ORDER BY p.proname, p.oid;
+\qecho
+\qecho '## Types'
+\qecho
+\qecho '| type | what it is |'
+\qecho '|---|---|'
+SELECT format('| `%s` | %s |', t.typname, obj_description(t.oid, 'pg_type'))
+FROM pg_type t WHERE t.typnamespace = 'atoms'::regnamespace AND t.typtype = 'b' AND t.typelem = 0 ORDER BY t.typname;
+\qecho
+\qecho 'Casts, `::` written where it says explicit, found by the server where it says implicit, and on assignment besides; those to and from the types of pgvector'
+\qecho 'come with the extension `pg_atoms_vector`.'
+\qecho
+\qecho '| from | to | when | gives |'
+\qecho '|---|---|---|---|'
+SELECT format('| `%s` | `%s` | %s | %s |', format_type(c.castsource, NULL), format_type(c.casttarget, NULL),
+              CASE c.castcontext WHEN 'i' THEN 'implicit' WHEN 'a' THEN 'assignment' ELSE 'explicit' END, obj_description(c.oid, 'pg_cast'))
+FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc WHERE p.pronamespace = 'atoms'::regnamespace AND c.castsource <> c.casttarget ORDER BY 1;
+\qecho
+\qecho '## Operators'
+\qecho
+\qecho '| operator | gives | what it is |'
+\qecho '|---|---|---|'
+SELECT format('| `%s %s %s` | `%s` | %s |', format_type(o.oprleft, NULL), replace(o.oprname, '|', '\|'), format_type(o.oprright, NULL),
+              format_type(o.oprresult, NULL), obj_description(o.oid, 'pg_operator'))
+FROM pg_operator o WHERE o.oprnamespace = 'atoms'::regnamespace ORDER BY format_type(o.oprleft, NULL), o.oprname;
 \qecho
 \qecho '## Tables and views'
 SELECT format(E'\n### `%s` (%s)\n\n%s\n\n| column | type | meaning |\n|---|---|---|\n%s', c.relname, CASE c.relkind WHEN 'v' THEN 'view' ELSE 'table' END,
               obj_description(c.oid, 'pg_class'),
               (SELECT string_agg(format('| `%s` | `%s` | %s |', a.attname, format_type(a.atttypid, a.atttypmod), col_description(c.oid, a.attnum)), E'\n' ORDER BY a.attnum)
                FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
-FROM pg_class c WHERE c.relnamespace = 'atoms'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY c.relkind DESC, c.relname;
+FROM pg_class c WHERE c.relnamespace = 'atoms'::regnamespace AND c.relkind IN ('r', 'v', 'p') AND NOT c.relispartition ORDER BY c.relkind DESC, c.relname;

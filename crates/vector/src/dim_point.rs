@@ -59,7 +59,7 @@ impl DimPoint {
         let inside = inside
             .trim_end()
             .strip_suffix(')')
-            .ok_or_else(|| VectorError::Text { what: "no closing parenthesis", position: end })?;
+            .ok_or(VectorError::Text { what: "no closing parenthesis", position: end })?;
         let mut parts = inside.split(',');
         let (Some(value), Some(dimension), Some(model_id), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())

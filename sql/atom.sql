@@ -39,6 +39,8 @@ CREATE TABLE atom_segment (
     payload    bytea NOT NULL
 );
 ALTER TABLE atom_segment ALTER COLUMN payload SET STORAGE PLAIN;
+-- Rows have no key, and a publication of all tables must be able to delete them.
+ALTER TABLE atom_segment REPLICA IDENTITY FULL;
 CREATE INDEX atom_segment_place ON atom_segment (atom_id, raw_offset);
 COMMENT ON TABLE atom_segment IS 'payload of atoms above 2,000 bytes, a heap page per row';
 COMMENT ON COLUMN atom_segment.atom_id IS 'atom, or the id reserved for one that is still arriving';

@@ -24,7 +24,7 @@ CREATE FUNCTION dimvec_typmod_out(integer) RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_typmod_out_wrapper';
 COMMENT ON FUNCTION dimvec_typmod_out(integer) IS 'I/O: writes the type modifier';
 
--- External: what is longer than a row takes lies in TOAST uncompressed, so that a slice of it can be read.
+-- External: numbers hardly compress, so what is longer than a row takes lies in TOAST as it is.
 CREATE TYPE dimvec (
     INPUT = dimvec_in,
     OUTPUT = dimvec_out,

@@ -2,7 +2,7 @@
 
 use ::atom::DimensionValue;
 use pgrx::prelude::*;
-use vector::{Element, bytes, pack_f32, pack_f64};
+use vector::{Element, VectorError, bytes, pack_f32, pack_f64};
 
 use crate::dimvec::{atom_id_of, element_named, refuse_nulls, typmod::Typmod};
 use crate::pg::dimvec_datum::Dimvec;
@@ -10,59 +10,46 @@ use crate::pg::error::{PgResult, code, fault, vector_fault};
 use crate::pg::interrupt;
 use crate::pg::varlena::NumbersArg;
 
-/// Rows between two looks for a cancel request.
-const ROWS_BETWEEN_CHECKS: usize = 1024;
-
-/// The vectors of one batch.
+/// The vectors of one batch, packed when they are asked for.
 type Vectors = SetOfIterator<'static, Dimvec>;
 
-/// Cuts rows of equal length into vectors.
-fn split<T>(
+/// Cuts rows of equal length into vectors; keeps the values and, of the vectors, the one that is asked for.
+fn split<T: Copy + 'static>(
     values: &[T],
     row: usize,
     what: &str,
-    mut pack: impl FnMut(&[T]) -> Result<Vec<u8>, vector::VectorError>,
+    pack: impl Fn(&[T]) -> Result<Vec<u8>, VectorError> + 'static,
 ) -> PgResult<Vectors> {
     if !values.len().is_multiple_of(row) {
         return Err(fault(code::ARGUMENT, format!("{} {what} are no whole vectors of {row}", values.len()))
             .set_hint("Each vector has as many as the model has dimensions."));
     }
-    let mut vectors = Vec::with_capacity(values.len() / row);
-    for (number, values) in values.chunks_exact(row).enumerate() {
-        if number % ROWS_BETWEEN_CHECKS == 0 {
-            interrupt::check();
-        }
-        let packed = pack(values).map_err(|error| {
-            vector_fault(&error).set_detail(format!("It is vector {number} of the batch, counted from 0."))
-        })?;
-        vectors.push(Dimvec(packed));
-    }
-    Ok(SetOfIterator::new(vectors))
+    let (values, count) = (values.to_vec(), values.len() / row);
+    Ok(SetOfIterator::new((0..count).map(move |number| {
+        interrupt::check();
+        let packed = pack(&values[number * row..(number + 1) * row]);
+        Dimvec(packed.unwrap_or_else(|error| refuse_vector(number, &error)))
+    })))
+}
+
+fn refuse_vector(number: usize, error: &VectorError) -> ! {
+    let report = vector_fault(error).set_detail(format!("It is vector {number} of the batch, counted from 0."));
+    report.report(PgLogLevel::ERROR);
+    unreachable!("an error ends the statement")
 }
 
 #[pg_extern(immutable, strict, parallel_safe)]
 fn split_vectors_of_bytes(embeddings: &[u8], dimensions: i32, element_type: &str) -> PgResult<Vectors> {
     let element = element_named(element_type)?;
     let row = Typmod::new(dimensions, element)?.dimensions() * element.width();
-    split(embeddings, row, "bytes", |row| bytes::deserialize(row, element))
+    split(embeddings, row, "bytes", move |row| bytes::deserialize(row, element))
 }
 
 #[pg_extern(immutable, strict, parallel_safe)]
-fn split_vectors_of_array(embeddings: NumbersArg<'_, f32>, dimensions: i32, element_type: &str) -> PgResult<Vectors> {
+fn split_vectors_of_array(embeddings: NumbersArg<'_, f64>, dimensions: i32, element_type: &str) -> PgResult<Vectors> {
     let element = element_named(element_type)?;
     let row = Typmod::new(dimensions, element)?.dimensions();
-    split(refuse_nulls(&embeddings)?, row, "elements", |row| pack_f32(element, row))
-}
-
-#[pg_extern(immutable, strict, parallel_safe)]
-fn split_vectors_of_wide_array(
-    embeddings: NumbersArg<'_, f64>,
-    dimensions: i32,
-    element_type: &str,
-) -> PgResult<Vectors> {
-    let element = element_named(element_type)?;
-    let row = Typmod::new(dimensions, element)?.dimensions();
-    split(refuse_nulls(&embeddings)?, row, "elements", |row| pack_f64(element, row))
+    split(refuse_nulls(&embeddings)?, row, "elements", move |row| pack_f64(element, row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe)]
@@ -84,7 +71,7 @@ fn nearest(value: f64, element: Element) -> PgResult<f64> {
     if nearest.is_finite() {
         return Ok(nearest);
     }
-    Err(fault(code::OUT_OF_RANGE, format!("{value} is out of range for {}", element.name())))
+    Err(fault(code::OUT_OF_RANGE, format!("{value:e} is out of range for {}", element.name())))
 }
 
 #[pg_extern(immutable, strict, parallel_safe)]

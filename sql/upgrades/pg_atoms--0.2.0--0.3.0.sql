@@ -28,7 +28,7 @@ CREATE FUNCTION dimvec_typmod_out(integer) RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimvec_typmod_out_wrapper';
 COMMENT ON FUNCTION dimvec_typmod_out(integer) IS 'I/O: writes the type modifier';
 
--- External: what is longer than a row takes lies in TOAST uncompressed, so that a slice of it can be read.
+-- External: numbers hardly compress, so what is longer than a row takes lies in TOAST as it is.
 CREATE TYPE dimvec (
     INPUT = dimvec_in,
     OUTPUT = dimvec_out,
@@ -475,6 +475,8 @@ CREATE TABLE dimension_change (
     dimension_index  integer NOT NULL,
     changed_by_model text NOT NULL
 );
+-- Rows have no key, and a publication of all tables must be able to delete them.
+ALTER TABLE dimension_change REPLICA IDENTITY FULL;
 CREATE INDEX dimension_change_embedding ON dimension_change (source_atom_id, model_id, dimension_index);
 CREATE INDEX dimension_change_model ON dimension_change (model_id);
 COMMENT ON TABLE dimension_change IS 'provenance of single dimensions: what set_dimension and atom_embedding changed since the vector came';
@@ -525,16 +527,19 @@ COMMENT ON FUNCTION lock_for_partition(text) IS 'locks what making or dropping a
 
 CREATE FUNCTION register_embedding_model(model text, dimensions integer, element_type text DEFAULT 'float32', metadata jsonb DEFAULT '{}')
     RETURNS bigint
-    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
 DECLARE
     id        bigint;
     partition text;
 BEGIN
+    IF model IS NULL OR dimensions IS NULL OR element_type IS NULL THEN
+        RAISE EXCEPTION 'model, dimensions and element_type must be given' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     PERFORM atoms.check_model_name(model);
     PERFORM atoms.check_vector_form(dimensions, element_type);
     PERFORM atoms.lock_for_partition('SHARE ROW EXCLUSIVE');
     INSERT INTO atoms.embedding_model AS m (name, dimensions, element_type, metadata)
-        VALUES (model, dimensions, element_type, metadata) ON CONFLICT (name) DO NOTHING RETURNING m.model_id INTO id;
+        VALUES (model, dimensions, element_type, coalesce(metadata, '{}')) ON CONFLICT (name) DO NOTHING RETURNING m.model_id INTO id;
     IF id IS NULL THEN
         RAISE EXCEPTION 'embedding model "%" exists already', model USING ERRCODE = 'duplicate_object',
             HINT = 'drop_embedding_model(model) drops it with its embeddings.';
@@ -576,7 +581,7 @@ SELECT m.name AS model, m.model_id, m.dimensions, m.element_type, c.embeddings,
        coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass('atoms.embedding_' OPERATOR(pg_catalog.||) m.model_id::text)), 0) AS size_bytes,
        m.created_at, m.metadata
 FROM atoms.embedding_model m
-CROSS JOIN LATERAL (SELECT count(*) AS embeddings FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) m.model_id) c;
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS embeddings FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) m.model_id) c;
 COMMENT ON VIEW embedding_model_summary IS 'embedding models, how many embeddings they have and what those take on disk';
 COMMENT ON COLUMN embedding_model_summary.model IS 'name of the model';
 COMMENT ON COLUMN embedding_model_summary.model_id IS 'id';
@@ -622,6 +627,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     ELSIF array_position(source_atom_ids, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a source atom is NULL' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF array_position(embeddings, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'embedding % of the batch, counted from 1, is NULL', array_position(embeddings, NULL) USING ERRCODE = 'invalid_parameter_value';
     END IF;
     -- Before the locks, so that a wrong name holds up nobody; and behind them, when no model is dropped any more.
     PERFORM atoms.embedding_model_id(model);
@@ -652,35 +659,24 @@ COMMENT ON FUNCTION insert_embeddings(text, bigint[], dimvec[])
 CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings bytea) RETURNS bigint
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
 DECLARE
-    id bigint := atoms.embedding_model_id(model);
+    owner atoms.embedding_model;
 BEGIN
-    RETURN (SELECT atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, m.dimensions, m.element_type)))
-            FROM atoms.embedding_model m WHERE m.model_id = id);
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    RETURN atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, owner.dimensions, owner.element_type)));
 END $$;
 COMMENT ON FUNCTION insert_embeddings(text, bigint[], bytea)
     IS 'the same; the vectors stand one after the other as little-endian elements of the model''s type';
 
-CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings real[]) RETURNS bigint
-    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
-DECLARE
-    id bigint := atoms.embedding_model_id(model);
-BEGIN
-    RETURN (SELECT atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, m.dimensions, m.element_type)))
-            FROM atoms.embedding_model m WHERE m.model_id = id);
-END $$;
-COMMENT ON FUNCTION insert_embeddings(text, bigint[], real[])
-    IS 'the same; the array has a vector per row, or all their elements one after the other';
-
 CREATE FUNCTION insert_embeddings(model text, source_atom_ids bigint[], embeddings double precision[]) RETURNS bigint
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
 DECLARE
-    id bigint := atoms.embedding_model_id(model);
+    owner atoms.embedding_model;
 BEGIN
-    RETURN (SELECT atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, m.dimensions, m.element_type)))
-            FROM atoms.embedding_model m WHERE m.model_id = id);
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    RETURN atoms.put_embeddings(model, source_atom_ids, ARRAY(SELECT atoms.split_vectors(embeddings, owner.dimensions, owner.element_type)));
 END $$;
 COMMENT ON FUNCTION insert_embeddings(text, bigint[], double precision[])
-    IS 'the same; the array has a vector per row, or all their elements one after the other';
+    IS 'the same; the array, of any type of number, has a vector per row, or all their elements one after the other';
 
 CREATE FUNCTION insert_embedding(model text, source_atom_id bigint, embedding dimvec) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
@@ -708,11 +704,8 @@ COMMENT ON FUNCTION delete_embedding(text, bigint) IS 'deletes the embedding of 
 CREATE FUNCTION split_vectors(embeddings bytea, dimensions integer, element_type text) RETURNS SETOF dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_bytes_wrapper';
 COMMENT ON FUNCTION split_vectors(bytea, integer, text) IS 'vectors that stand one after the other as little-endian elements; 22023 where they do not fill the bytes';
-CREATE FUNCTION split_vectors(embeddings real[], dimensions integer, element_type text) RETURNS SETOF dimvec
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_array_wrapper';
-COMMENT ON FUNCTION split_vectors(real[], integer, text) IS 'vectors whose elements stand one after the other; 22023 where they do not fill the array';
 CREATE FUNCTION split_vectors(embeddings double precision[], dimensions integer, element_type text) RETURNS SETOF dimvec
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_wide_array_wrapper';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'split_vectors_of_array_wrapper';
 COMMENT ON FUNCTION split_vectors(double precision[], integer, text) IS 'vectors whose elements stand one after the other; 22023 where they do not fill the array';
 CREATE FUNCTION fit_vector(value dimvec, dimensions integer, element_type text) RETURNS dimvec
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'fit_vector_wrapper';
@@ -765,7 +758,7 @@ SELECT (e.model_id::numeric OPERATOR(pg_catalog.*) 9223372036854775808 OPERATOR(
        e.source_atom_id, d.dimension_index, d.dimension_atom_id, d.dimension_value, e.model_id,
        atoms.dim_point(d.dimension_value, d.dimension_index, e.model_id) AS spatial_key
 FROM atoms.embedding e CROSS JOIN LATERAL atoms.vector_dimensions(e.value) d;
-COMMENT ON VIEW atom_embedding IS 'a row per dimension of each embedding, zeros included; INSERT sets a dimension that is 0, UPDATE changes one, DELETE sets it to 0';
+COMMENT ON VIEW atom_embedding IS 'a row per dimension of each embedding, zeros included; INSERT sets a dimension that is 0, UPDATE changes one, DELETE sets it to 0; 40001 where another session changed it meanwhile';
 COMMENT ON COLUMN atom_embedding.atom_embedding_id IS 'computed: (model_id * 2^63 + source_atom_id) * 65,536 + dimension_index; not indexed';
 COMMENT ON COLUMN atom_embedding.source_atom_id IS 'source atom of the embedding';
 COMMENT ON COLUMN atom_embedding.dimension_index IS 'dimension, counted from 0';
@@ -787,6 +780,7 @@ BEGIN
     IF before IS NULL THEN
         RAISE EXCEPTION 'atom % has no embedding of model "%"', change_dimension.source_atom_id, owner.name USING ERRCODE = 'undefined_object';
     END IF;
+    PERFORM atoms.check_model_name(coalesce(changed_by_model, owner.name));
     after := atoms.with_dimension(before, dimension, new_value);
     IF after OPERATOR(atoms.=) before THEN
         RETURN false;
@@ -830,9 +824,12 @@ BEGIN
         RAISE EXCEPTION 'there is no embedding model with id %', target.model_id USING ERRCODE = 'undefined_object';
     ELSIF target.source_atom_id IS NULL OR target.dimension_index IS NULL THEN
         RAISE EXCEPTION 'source_atom_id and dimension_index must be given' USING ERRCODE = 'not_null_violation';
-    ELSIF TG_OP = 'UPDATE' AND (OLD.source_atom_id, OLD.dimension_index, OLD.model_id)
-            IS DISTINCT FROM (NEW.source_atom_id, NEW.dimension_index, NEW.model_id) THEN
+    ELSIF TG_OP = 'UPDATE' AND (OLD.atom_embedding_id, OLD.source_atom_id, OLD.dimension_index, OLD.model_id)
+            IS DISTINCT FROM (NEW.atom_embedding_id, NEW.source_atom_id, NEW.dimension_index, NEW.model_id) THEN
         RAISE EXCEPTION 'a dimension cannot be moved' USING ERRCODE = 'feature_not_supported', HINT = 'DELETE it there and INSERT it here.';
+    ELSIF TG_OP = 'UPDATE' AND (NEW.dimension_value IS NULL OR NEW.spatial_key IS NULL
+            OR NEW.dimension_atom_id IS NULL AND OLD.dimension_atom_id IS NOT NULL) THEN
+        RAISE EXCEPTION 'a dimension has a value' USING ERRCODE = 'not_null_violation', HINT = 'DELETE sets it to 0.';
     END IF;
     IF TG_OP <> 'DELETE' THEN
         given := atoms.given_dimension_value(owner, target.dimension_value, target.dimension_atom_id, target.spatial_key,
@@ -847,6 +844,14 @@ BEGIN
         IF held <> 0 THEN
             RAISE EXCEPTION 'dimension % of the embedding of atom % by model "%" is there already', target.dimension_index, target.source_atom_id, owner.name
                 USING ERRCODE = 'unique_violation', HINT = 'UPDATE changes it.';
+        END IF;
+    ELSE
+        -- The server evaluated the new value from what the statement saw; a trigger cannot evaluate it anew.
+        SELECT atoms.dimension_value(e.value, OLD.dimension_index) INTO held FROM atoms.embedding e
+            WHERE e.model_id = owner.model_id AND e.source_atom_id = OLD.source_atom_id FOR UPDATE;
+        IF held IS DISTINCT FROM OLD.dimension_value THEN
+            RAISE EXCEPTION 'dimension % of the embedding of atom % by model "%" was changed meanwhile', OLD.dimension_index, OLD.source_atom_id, owner.name
+                USING ERRCODE = 'serialization_failure', HINT = 'Repeat the transaction.';
         END IF;
     END IF;
     PERFORM atoms.change_dimension(owner, target.source_atom_id, target.dimension_index, given, NULL);
@@ -921,31 +926,31 @@ BEGIN
         ORDER BY abs(d.value - $2), e.source_atom_id LIMIT $4', owner.model_id) USING dimension, value, tolerance, max_rows;
 END $$;
 COMMENT ON FUNCTION dimension_search(text, integer, double precision, double precision, bigint)
-    IS 'embeddings whose value in one dimension (from 0) lies within value - tolerance and value + tolerance, the nearest first';
+    IS 'embeddings whose value in one dimension (from 0) lies within value - tolerance and value + tolerance, compared as float8 (a float32 is 0.1::real, not 0.1), the nearest first';
 
 CREATE FUNCTION dimension_stats(model text, dimension integer DEFAULT NULL)
     RETURNS TABLE (dimension_index integer, embeddings bigint, zeros bigint, min double precision, max double precision,
                    mean double precision, deviation double precision, distinct_values bigint)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 384 AS $$
-    SELECT d.n, m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 1]::bigint,
-           m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 2]::bigint,
-           m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 3], m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 4],
-           m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 5], m.moments[6 OPERATOR(pg_catalog.*) d.n OPERATOR(pg_catalog.+) 6],
-           (SELECT count(DISTINCT atoms.dimension_value(e.value, d.n)) FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) i.id)
+    SELECT d.n, d.numbers[1]::bigint, d.numbers[2]::bigint, d.numbers[3], d.numbers[4], d.numbers[5], d.numbers[6],
+           (SELECT pg_catalog.count(DISTINCT atoms.dimension_value(e.value, d.n)) FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) i.id)
     FROM (SELECT atoms.embedding_model_id($1) AS id OFFSET 0) i
     CROSS JOIN LATERAL (SELECT atoms.dimension_moments(e.value) AS moments FROM atoms.embedding e WHERE e.model_id OPERATOR(pg_catalog.=) i.id OFFSET 0) m
-    CROSS JOIN LATERAL (SELECT n FROM pg_catalog.generate_series(0, pg_catalog.cardinality(m.moments) OPERATOR(pg_catalog./) 6 OPERATOR(pg_catalog.-) 1) n
-                        WHERE $2 IS NULL OR n OPERATOR(pg_catalog.=) $2) d
+    -- OFFSET keeps the moments of all dimensions out of the rows, which somebody may sort.
+    CROSS JOIN LATERAL (SELECT n, m.moments[6 OPERATOR(pg_catalog.*) n OPERATOR(pg_catalog.+) 1 : 6 OPERATOR(pg_catalog.*) n OPERATOR(pg_catalog.+) 6] AS numbers
+                        FROM pg_catalog.generate_series(0, pg_catalog.cardinality(m.moments) OPERATOR(pg_catalog./) 6 OPERATOR(pg_catalog.-) 1) n
+                        WHERE $2 IS NULL OR n OPERATOR(pg_catalog.=) $2 OFFSET 0) d
 $$;
 COMMENT ON FUNCTION dimension_stats(text, integer)
     IS 'what each dimension (from 0), or one, holds; deviation is that of the population.  distinct_values costs a sort of each dimension, where asked for';
 
 CREATE FUNCTION dimension_importance(model text) RETURNS TABLE (dimension_index integer, variance double precision, variance_share double precision)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 384 AS $$
-    SELECT s.dimension_index, s.deviation OPERATOR(pg_catalog.*) s.deviation,
-           s.deviation OPERATOR(pg_catalog.*) s.deviation OPERATOR(pg_catalog./)
-               nullif(sum(s.deviation OPERATOR(pg_catalog.*) s.deviation) OVER (), 0)
-    FROM atoms.dimension_stats($1) s
+    SELECT v.dimension_index, v.variance,
+           CASE WHEN v.total OPERATOR(pg_catalog.>) 0::pg_catalog.float8 THEN v.variance OPERATOR(pg_catalog./) v.total END
+    FROM (SELECT s.dimension_index, s.deviation OPERATOR(pg_catalog.*) s.deviation AS variance,
+                 pg_catalog.sum(s.deviation OPERATOR(pg_catalog.*) s.deviation) OVER () AS total
+          FROM atoms.dimension_stats($1) s) v
 $$;
 COMMENT ON FUNCTION dimension_importance(text) IS 'variance of each dimension (from 0) and its share of that of all; NULL where no dimension varies';
 
@@ -986,6 +991,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION dimension_storage_report(text)
     IS 'what the embeddings of a model take on disk (packed), beside their numbers alone (raw) and one row per float and atom (literal), with the arithmetic';
+
+-- Rows have no key, and a publication of all tables must be able to delete them.
+ALTER TABLE atom_segment REPLICA IDENTITY FULL;
 
 CREATE OR REPLACE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)
     LANGUAGE sql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$

@@ -78,7 +78,7 @@ fn dimvec_typmod_in(words: pgrx::Array<&CStr>) -> PgResult<i32> {
     for word in words.iter().flatten() {
         let word = word.to_string_lossy();
         // More digits than a number has are a number all the same.
-        let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         match word.parse::<i64>().or_else(|error| if digits { Ok(i64::MAX) } else { Err(error) }) {
             Ok(number) if typmod.dimensions.is_none() => typmod.dimensions = Some(dimensions_of(number)?),
             Err(_) if typmod.element.is_none() => typmod.element = Some(element_named(&word)?),

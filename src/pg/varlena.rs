@@ -282,11 +282,18 @@ unsafe impl<'fcx, T: ArrayNumber> ArgAbi<'fcx> for NumbersArg<'fcx, T> {
         unsafe {
             let datum = arg.unbox_arg_using_from_datum::<pg_sys::Datum>().expect("not NULL");
             let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
-            let (rank, has_nulls) = ((*array).ndim, (*array).dataoffset != 0);
-            // Behind the fixed header lie as many lengths as indices and as many lower bounds; then, aligned to eight, the elements.
+            let rank = (*array).ndim;
+            // A bitmap of NULLs may be there and name none, as in a slice of an array that has some.
+            let has_nulls = (*array).dataoffset != 0 && pg_sys::array_contains_nulls(array);
+            // Behind the fixed header lie as many lengths as indices and as many lower bounds; then, aligned to eight, the elements, or
+            // the bitmap and the elements where the header says.
             let lengths = array.cast::<u8>().add(ARRAY_FIXED).cast::<i32>();
             let count = pg_sys::ArrayGetNItems(rank, lengths);
-            let first = array.cast::<u8>().add((ARRAY_FIXED + 8 * rank as usize).next_multiple_of(8));
+            let first = match (*array).dataoffset {
+                0 => (ARRAY_FIXED + 8 * rank as usize).next_multiple_of(8),
+                offset => offset as usize,
+            };
+            let first = array.cast::<u8>().add(first);
             let values = if has_nulls { &[] } else { std::slice::from_raw_parts(first.cast(), count as usize) };
             Self { values, rank, has_nulls }
         }

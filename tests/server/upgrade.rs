@@ -19,7 +19,7 @@ const DEFINITIONS: &str = "\
             || ' ' || a.attnotnull || ' ' || a.attstorage::text || coalesce(' ' || pg_get_expr(d.adbin, d.adrelid), '') \
         FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
         JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'atoms'::regnamespace AND a.attnum > 0 AND c.relkind IN ('r', 'v', 'p') \
-    UNION ALL SELECT 'relation ' || c.oid::regclass || ' ' || c.relkind::text || coalesce(c.reloptions::text, '') || coalesce(c.relacl::text, 'default') \
+    UNION ALL SELECT 'relation ' || c.oid::regclass || ' ' || c.relkind::text || c.relreplident::text || coalesce(c.reloptions::text, '') || coalesce(c.relacl::text, 'default') \
             || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'i' THEN pg_get_indexdef(c.oid) ELSE '' END \
         FROM pg_class c WHERE c.relnamespace = 'atoms'::regnamespace \
     UNION ALL SELECT 'type ' || t.oid::regtype || ' ' || (t.typlen, t.typalign, t.typstorage, t.typinput, t.typoutput, t.typreceive, t.typsend, \

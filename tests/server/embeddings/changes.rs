@@ -223,3 +223,59 @@ fn the_extension_drops_with_its_embeddings_and_comes_again() -> Result<()> {
     assert_eq!(stored_bytes(&mut client, "m", ids[0])?, bytes_of(&[1.0, 2.0]));
     Ok(())
 }
+
+/// A publication of all tables asks each for a replica identity, or forbids to delete its rows.
+#[test]
+fn rows_go_also_where_all_tables_are_published() -> Result<()> {
+    let (_db, mut client) = begin()?;
+    let ids = sources(&mut client, 2)?;
+    register(&mut client, "m", 2, "float32")?;
+    client.batch_execute("CREATE PUBLICATION everything FOR ALL TABLES")?;
+    insert(&mut client, "m", &ids, &bytes_of(&[1.0, 2.0, 3.0, 4.0]))?;
+    client.execute("SELECT atoms.set_dimension('m', $1, 0, 5)", &[&ids[0]])?;
+    client.execute("SELECT atoms.delete_embedding('m', $1)", &[&ids[0]])?;
+    client.batch_execute(
+        "SELECT atoms.release_atom(atoms.upsert_atom(convert_to(repeat('large', 5000), 'UTF8'), 'text'))",
+    )?;
+    client.batch_execute("CALL atoms.vacuum_all_atoms('0')")?;
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM atoms.atom_segment")?, 0);
+    client.batch_execute("SELECT atoms.drop_embedding_model('m')")?;
+    Ok(())
+}
+
+#[test]
+fn an_update_through_the_view_must_leave_a_value() -> Result<()> {
+    let (_db, mut client) = begin()?;
+    let ids = sources(&mut client, 1)?;
+    register(&mut client, "m", 2, "float32")?;
+    insert(&mut client, "m", &ids, &bytes_of(&[1.0, 2.0]))?;
+    for column in ["dimension_value", "dimension_atom_id", "spatial_key"] {
+        let update = format!("UPDATE atoms.atom_embedding SET {column} = NULL WHERE dimension_index = 0");
+        refused(client.batch_execute(&update), "23502").names(&["value"]);
+    }
+    refused(client.batch_execute("UPDATE atoms.atom_embedding SET atom_embedding_id = 17"), "0A000").names(&["moved"]);
+    assert_eq!(stored_bytes(&mut client, "m", ids[0])?, bytes_of(&[1.0, 2.0]));
+    Ok(())
+}
+
+#[test]
+fn arrays_of_any_number_go_in_and_a_bitmap_without_nulls_is_none() -> Result<()> {
+    let (_db, mut client) = begin()?;
+    let ids = sources(&mut client, 1)?;
+    register(&mut client, "m", 2, "float32")?;
+    for array in [
+        "ARRAY[1,2]",
+        "ARRAY[1.0,2.0]",
+        "ARRAY[1,2]::real[]",
+        "('{1,2,NULL}'::real[])[1:2]",
+        "('{NULL,1,2}'::float8[])[2:3]",
+    ] {
+        client.execute("SELECT atoms.delete_embedding('m', $1)", &[&ids[0]])?;
+        client.execute(&format!("SELECT atoms.insert_embeddings('m', ARRAY[$1::bigint], {array})"), &[&ids[0]])?;
+        assert_eq!(stored_bytes(&mut client, "m", ids[0])?, bytes_of(&[1.0, 2.0]), "{array}");
+        let cast = format!("SELECT atoms.serialize_vector(({array})::atoms.dimvec(float32))");
+        assert_eq!(client.query_one(&cast, &[])?.get::<_, Vec<u8>>(0), bytes_of(&[1.0, 2.0]), "{array}");
+    }
+    refused(client.batch_execute("SELECT ('{1,2,NULL}'::real[])[2:3]::atoms.dimvec"), "22023").names(&["NULL"]);
+    Ok(())
+}

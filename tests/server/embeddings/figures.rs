@@ -242,3 +242,40 @@ fn a_random_float_takes_hardly_more_than_its_four_bytes() -> Result<()> {
     assert!(per_value(table + key) <= 4.35, "{}", per_value(table + key));
     Ok(())
 }
+
+/// The moments of all dimensions do not travel with the row of each.
+#[test]
+fn figures_of_many_dimensions_are_narrow_rows() -> Result<()> {
+    let (_db, mut client) = begin()?;
+    let ids = sources(&mut client, 3)?;
+    register(&mut client, "m", 4096, "float32")?;
+    let floats = random_floats(7, 3 * 4096);
+    insert(&mut client, "m", &ids, &bytes_of(&floats))?;
+    client.batch_execute("SET temp_file_limit = '2MB'")?;
+    let joined = "SELECT count(*) FROM (SELECT * FROM atoms.dimension_stats('m') a JOIN atoms.dimension_importance('m') b USING (dimension_index) \
+        ORDER BY b.variance_share, a.mean) s";
+    assert_eq!(value::<i64>(&mut client, joined)?, 4096);
+    Ok(())
+}
+
+/// Functions that run as their caller find no count, sum or = of the caller's.
+#[test]
+fn figures_do_not_depend_on_the_search_path() -> Result<()> {
+    let (_db, mut client) = begin()?;
+    let ids = sources(&mut client, 3)?;
+    register(&mut client, "m", 2, "float32")?;
+    insert(&mut client, "m", &ids, &bytes_of(&[0.5, 1.0, 0.25, 1.0, 0.125, 1.0]))?;
+    let figures = "SELECT s.dimension_index, s.distinct_values, i.variance_share FROM atoms.dimension_stats('m') s \
+        JOIN atoms.dimension_importance('m') i ON i.dimension_index OPERATOR(pg_catalog.=) s.dimension_index ORDER BY 1";
+    let before = answer(&mut client, figures)?;
+    client.batch_execute(
+        "CREATE SCHEMA trap; \
+         CREATE FUNCTION trap.next(bigint, double precision) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 1::bigint'; \
+         CREATE AGGREGATE trap.count(double precision) (SFUNC = trap.next, STYPE = bigint); \
+         CREATE FUNCTION trap.same(double precision, integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; \
+         CREATE OPERATOR trap.= (LEFTARG = double precision, RIGHTARG = integer, FUNCTION = trap.same); \
+         SET search_path = public, atoms, trap",
+    )?;
+    assert_eq!(answer(&mut client, figures)?, before);
+    Ok(())
+}

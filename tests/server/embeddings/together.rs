@@ -123,7 +123,44 @@ fn write_dimension(
         return client.query(call, &[&id, &number]).map(drop);
     }
     let update = "UPDATE atoms.atom_embedding SET dimension_value = $2 WHERE source_atom_id = $1 AND model_id = $3 AND dimension_index = 0";
-    client.execute(update, &[&id, &number, &model]).map(drop)
+    loop {
+        match client.execute(update, &[&id, &number, &model]) {
+            // Somebody changed it between what the statement saw and the write.
+            Err(error) if sqlstate(&error) == "40001" => {}
+            ended => return ended.map(drop),
+        }
+    }
+}
+
+/// What a statement saw and what it writes are one, or it says so: no increment is lost.
+#[test]
+fn increments_through_the_view_are_made_or_refused() -> Result<()> {
+    let (db, mut client) = begin()?;
+    let source = sources(&mut client, 1)?[0];
+    register(&mut client, "m", 3, "float32")?;
+    client.execute("SELECT atoms.insert_embedding('m', $1, '[0,1,2]')", &[&source])?;
+    let increment = || {
+        let mut client = db.client().expect("the server runs");
+        let mut made = 0;
+        for _ in 0..50 {
+            let update =
+                "UPDATE atoms.atom_embedding SET dimension_value = dimension_value + 1 WHERE dimension_index = 0";
+            match client.execute(update, &[]) {
+                Ok(_) => made += 1,
+                Err(error) => assert_eq!(sqlstate(&error), "40001", "{error:?}"),
+            }
+        }
+        made
+    };
+    let made: i32 = thread::scope(|scope| {
+        let sessions: Vec<_> = (0..4).map(|_| scope.spawn(increment)).collect();
+        sessions.into_iter().map(|session| session.join().expect("no panic")).sum()
+    });
+    assert!(made >= 50, "{made}");
+    assert_eq!(stored_bytes(&mut client, "m", source)?, bytes_of(&[made as f32, 1.0, 2.0]));
+    let changes: i64 = client.query_one("SELECT count(*) FROM atoms.dimension_change", &[])?.get(0);
+    assert_eq!(changes, i64::from(made));
+    Ok(())
 }
 
 /// Registers and drops other models until told to stop; returns how often.

@@ -117,7 +117,7 @@ pub const VECTOR_CALLS: [(&str, &str); 88] = [
     ("dim_point_cmp", "SELECT atoms.dim_point_cmp('(0.5,1,2)'::atoms.dim_point, '(0.5,1,2)'::atoms.dim_point)"),
     ("embedding_model_id", "SELECT atoms.embedding_model_id('words')"),
     ("split_vectors", "SELECT atoms.split_vectors('\\x0000803f00000040'::bytea, 1, 'float32')"),
-    ("split_vectors", "SELECT atoms.split_vectors(ARRAY[1,2,3,4]::real[], 2, 'int8')"),
+    ("split_vectors", "SELECT atoms.split_vectors(ARRAY[1,2,3,4], 2, 'int8')"),
     ("fit_vector", "SELECT atoms.fit_vector('[0.1,2,3]'::atoms.dimvec, 3, 'float16')"),
     ("check_vector_form", "SELECT atoms.check_vector_form(3, 'float16')"),
     ("nearest_value", "SELECT atoms.nearest_value(0.1, 'float16')"),

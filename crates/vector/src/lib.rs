@@ -11,6 +11,8 @@ pub mod distance;
 pub mod distinct;
 mod element;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod moments;
 mod pack;
 mod packed;

@@ -337,7 +337,6 @@ DECLARE
     before atoms.dimvec;
     after  atoms.dimvec;
 BEGIN
-    PERFORM atoms.hold_source_atoms(ARRAY[change_dimension.source_atom_id]);
     SELECT e.value INTO before FROM atoms.embedding e
         WHERE e.model_id = owner.model_id AND e.source_atom_id = change_dimension.source_atom_id FOR UPDATE;
     IF before IS NULL THEN
@@ -354,7 +353,7 @@ BEGIN
                 atoms.dimension_value(after, dimension), coalesce(changed_by_model, owner.name));
     RETURN true;
 END $$;
-COMMENT ON FUNCTION change_dimension(embedding_model, bigint, integer, double precision, text) IS 'writes one dimension and its provenance; false when it had that value';
+COMMENT ON FUNCTION change_dimension(embedding_model, bigint, integer, double precision, text) IS 'writes one dimension and its provenance, the source atom being held; false when it had that value';
 
 CREATE FUNCTION set_dimension(
     model text, source_atom_id bigint, dimension integer, value double precision, changed_by_model text DEFAULT NULL)
@@ -367,6 +366,7 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    PERFORM atoms.hold_source_atoms(ARRAY[source_atom_id]);
     RETURN atoms.change_dimension(owner, source_atom_id, dimension, value, changed_by_model);
 END $$;
 COMMENT ON FUNCTION set_dimension(text, bigint, integer, double precision, text)

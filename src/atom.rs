@@ -14,7 +14,7 @@ use store::INLINE_BYTES_MAX;
 
 use crate::pg::bulk::SegmentWriter;
 use crate::pg::error::{PgResult, code, fault};
-use crate::pg::hash_datum::HashDatum;
+use crate::pg::fixed_datum::HashDatum;
 use crate::pg::segment::{AtomReader, AtomRow, Damage};
 use crate::pg::{spi, worker};
 

@@ -1,13 +1,12 @@
 //! The type `content_hash`: text and binary forms, casts, comparison, hashing.
 
-use std::cmp::Ordering;
 use std::ffi::CStr;
 
 use ::atom::ContentHash;
 use pgrx::prelude::*;
 
 use crate::pg::error::{PgResult, code, fault};
-use crate::pg::hash_datum::HashDatum;
+use crate::pg::fixed_datum::HashDatum;
 
 #[pg_extern(immutable, strict, parallel_safe)]
 fn content_hash_in(text: &CStr) -> PgResult<HashDatum> {
@@ -86,11 +85,7 @@ fn content_hash_ge(a: HashDatum, b: HashDatum) -> bool {
 
 #[pg_extern(immutable, strict, parallel_safe)]
 fn content_hash_cmp(a: HashDatum, b: HashDatum) -> i32 {
-    match a.cmp(&b) {
-        Ordering::Less => -1,
-        Ordering::Equal => 0,
-        Ordering::Greater => 1,
-    }
+    a.cmp(&b) as i32
 }
 
 /// The hash is uniform already: its first bytes serve.

@@ -1,6 +1,5 @@
 //! The type `dim_point`: one value, in one dimension, of one embedding model.
 
-use std::cmp::Ordering;
 use std::ffi::{CStr, CString};
 
 use pgrx::datum::Internal;
@@ -8,8 +7,8 @@ use pgrx::prelude::*;
 use vector::{DimPoint, VectorError};
 
 use crate::pg::error::{PgResult, code, fault, vector_fault};
+use crate::pg::fixed_datum::PointDatum;
 use crate::pg::message;
-use crate::pg::point_datum::PointDatum;
 
 fn give(point: Result<DimPoint, VectorError>) -> PgResult<PointDatum> {
     point.map(PointDatum).map_err(|error| vector_fault(&error))
@@ -95,11 +94,7 @@ fn dim_point_ge(a: PointDatum, b: PointDatum) -> bool {
 
 #[pg_extern(immutable, strict, parallel_safe)]
 fn dim_point_cmp(a: PointDatum, b: PointDatum) -> i32 {
-    match a.0.cmp(&b.0) {
-        Ordering::Less => -1,
-        Ordering::Equal => 0,
-        Ordering::Greater => 1,
-    }
+    a.0.cmp(&b.0) as i32
 }
 
 /// The low half of the seeded hash for seed 0, as PostgreSQL asks.

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use store::RunningHash;
 
 use crate::pg::error::PgResult;
-use crate::pg::hash_datum::HashDatum;
+use crate::pg::fixed_datum::HashDatum;
 use crate::pg::varlena::{ByteaBuffer, LentBytea};
 use crate::pg::{interrupt, worker};
 use crate::server_file::{NewFile, WritableDir};

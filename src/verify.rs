@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use store::RunningHash;
 
 use crate::pg::error::{PgResult, code, fault};
-use crate::pg::hash_datum::HashDatum;
+use crate::pg::fixed_datum::HashDatum;
 use crate::pg::segment::{AtomReader, AtomRow};
 use crate::pg::{spi, worker};
 use crate::stored_file::StoredFile;

@@ -2,7 +2,7 @@
 
 use ::atom::DimensionValue;
 use pgrx::prelude::*;
-use vector::{Element, Packed, VectorError, arithmetic};
+use vector::{Element, VectorError, arithmetic};
 
 use super::give;
 use crate::pg::dimvec_datum::{Dimvec, DimvecArg};
@@ -28,10 +28,7 @@ fn stored_form(value: DimvecArg<'_>) -> PgResult<String> {
 
 #[pg_extern(immutable, strict, parallel_safe)]
 fn dimension_value(value: DimvecArg<'_>, dimension: i32) -> PgResult<f64> {
-    value_at(&value.packed()?, dimension)
-}
-
-fn value_at(packed: &Packed<'_>, dimension: i32) -> PgResult<f64> {
+    let packed = value.packed()?;
     usize::try_from(dimension).ok().and_then(|place| packed.value(place)).ok_or_else(|| {
         let error = VectorError::NoSuchDimension { dimension: dimension.into(), dimensions: packed.dimensions() };
         vector_fault(&error)

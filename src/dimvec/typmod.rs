@@ -53,12 +53,7 @@ impl Typmod {
 
     /// Refuses vectors with other numbers of dimensions.
     pub fn check(self, packed: &Packed<'_>) -> Result<(), VectorError> {
-        match self.dimensions {
-            Some(expected) if expected != packed.dimensions() => {
-                Err(VectorError::DifferentDimensions { expected, found: packed.dimensions() })
-            }
-            _ => Ok(()),
-        }
+        self.dimensions.map_or(Ok(()), |expected| VectorError::unless_equal(expected, packed.dimensions()))
     }
 
     /// Returns the vector as the column demands it: values are rounded to the nearest of its element type.

@@ -8,7 +8,7 @@ use super::{claim, is_present, missing_among, not_announced, reference, wrong_le
 use crate::atom::{lie, lock_known};
 use crate::pg::bulk::SegmentWriter;
 use crate::pg::error::{PgResult, code, fault};
-use crate::pg::hash_datum::HashDatum;
+use crate::pg::fixed_datum::HashDatum;
 use crate::pg::{spi, worker};
 
 /// An atom that is arriving.

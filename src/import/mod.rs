@@ -11,7 +11,7 @@ use store::Strategy;
 
 use crate::atom::{NewAtom, hash_array, hash_of, lie, no_nulls, store_batch, strategy_fault};
 use crate::pg::error::{PgResult, code, fault};
-use crate::pg::hash_datum::HashDatum;
+use crate::pg::fixed_datum::HashDatum;
 use crate::pg::spi;
 
 #[pg_extern(immutable, parallel_safe)]

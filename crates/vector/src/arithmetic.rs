@@ -101,7 +101,7 @@ fn combine(
     wide: impl Fn(f64, f64) -> f64,
     is_lost: impl Fn(f64, f64, f64) -> bool,
 ) -> Result<Vec<u8>, VectorError> {
-    check_dimensions(a, b)?;
+    VectorError::unless_equal(a.dimensions(), b.dimensions())?;
     let element = a.element().joined(b.element());
     if element == Element::Float32 {
         let (a, b) = (a.to_f32(), b.to_f32());
@@ -115,11 +115,6 @@ fn combine(
     let results: Vec<f64> = a.iter().zip(&b).map(|(a, b)| element.nearest(wide(*a, *b))).collect();
     check_results(element, results.iter().zip(a.iter().zip(&b)).map(|(r, (a, b))| (*r, *a, *b)), is_lost)?;
     pack_f64(element, &results)
-}
-
-fn check_dimensions(a: &Packed<'_>, b: &Packed<'_>) -> Result<(), VectorError> {
-    let (expected, found) = (a.dimensions(), b.dimensions());
-    if expected == found { Ok(()) } else { Err(VectorError::DifferentDimensions { expected, found }) }
 }
 
 /// Takes results with their operands.

@@ -96,6 +96,13 @@ pub enum VectorError {
     },
 }
 
+impl VectorError {
+    /// Refuses a number of dimensions that is not the expected one.
+    pub fn unless_equal(expected: usize, found: usize) -> Result<(), Self> {
+        if expected == found { Ok(()) } else { Err(Self::DifferentDimensions { expected, found }) }
+    }
+}
+
 impl fmt::Display for VectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

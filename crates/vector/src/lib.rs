@@ -24,5 +24,5 @@ pub mod wire;
 pub use dim_point::DimPoint;
 pub use element::Element;
 pub use error::VectorError;
-pub use pack::{pack_f32, pack_f64};
+pub use pack::{pack_f32, pack_f64, settle};
 pub use packed::{DIMENSIONS_MAX, HEADER_BYTES, Packed};

@@ -75,10 +75,7 @@ impl Moments {
         if self.count == 0 {
             self.dimensions = vec![EMPTY; found];
         }
-        match self.dimensions.len() {
-            expected if expected == found => Ok(()),
-            expected => Err(VectorError::DifferentDimensions { expected, found }),
-        }
+        VectorError::unless_equal(self.dimensions.len(), found)
     }
 }
 

@@ -34,8 +34,8 @@ pub(crate) fn check_count(dimensions: usize) -> Result<(), VectorError> {
     }
 }
 
-/// Returns the value as its type holds it, -0.0 as 0.0.
-fn settle(element: Element, dimension: usize, value: f64) -> Result<f64, VectorError> {
+/// Returns the value of a dimension as its type holds it: the nearest, -0.0 as 0.0.  Errors: NaN, infinity, out of range.
+pub fn settle(element: Element, dimension: usize, value: f64) -> Result<f64, VectorError> {
     if !value.is_finite() {
         return Err(VectorError::NotFinite { value, dimension });
     }

@@ -5,7 +5,7 @@
 
 use half::f16;
 
-use crate::{DIMENSIONS_MAX, Element, Packed, VectorError, pack_f32};
+use crate::{DIMENSIONS_MAX, Element, Packed, VectorError, pack_f32, settle};
 
 /// The most dimensions of `vector` and `halfvec`.
 const DENSE_MAX: usize = 16_000;
@@ -61,10 +61,7 @@ pub fn to_vector(packed: &Packed<'_>) -> Result<Vec<u8>, VectorError> {
 pub fn to_halfvec(packed: &Packed<'_>) -> Result<Vec<u8>, VectorError> {
     let mut bytes = dense_header(packed, "dimensions of halfvec", 2)?;
     for (dimension, value) in packed.to_f64().into_iter().enumerate() {
-        let half = f16::from_f64(Element::Float16.nearest(value));
-        if !half.is_finite() {
-            return Err(VectorError::OutOfRange { value, dimension, element: Element::Float16 });
-        }
+        let half = f16::from_f64(settle(Element::Float16, dimension, value)?);
         bytes.extend_from_slice(&half.to_ne_bytes());
     }
     Ok(bytes)

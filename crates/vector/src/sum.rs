@@ -84,8 +84,7 @@ impl Sum {
     }
 
     fn check(&self, found: usize) -> Result<(), VectorError> {
-        let expected = self.sums.len();
-        if found == expected { Ok(()) } else { Err(VectorError::DifferentDimensions { expected, found }) }
+        VectorError::unless_equal(self.sums.len(), found)
     }
 
     fn joined(&mut self, count: u64, element: Element) {

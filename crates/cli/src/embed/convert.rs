@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use vector::{Element, VectorError};
+use vector::{Element, VectorError, settle};
 
 use super::Contents;
 use crate::exit::Exit;
@@ -39,13 +39,7 @@ fn are_finite(values: &[u8], element: Element) -> bool {
 /// Appends the values of one row.
 fn append(values: &[u8], from: Element, to: Element, bytes: &mut Vec<u8>) -> std::result::Result<(), VectorError> {
     for (dimension, value) in values.chunks_exact(from.width()).enumerate() {
-        let value = from.value(value);
-        if !value.is_finite() {
-            return Err(VectorError::NotFinite { value, dimension });
-        } else if !to.nearest(value).is_finite() {
-            return Err(VectorError::OutOfRange { value, dimension, element: to });
-        }
-        let (value, width) = to.to_bytes(value);
+        let (value, width) = to.to_bytes(settle(to, dimension, from.value(value))?);
         bytes.extend_from_slice(&value[..width]);
     }
     Ok(())

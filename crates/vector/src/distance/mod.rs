@@ -73,12 +73,8 @@ pub fn l1_norm(path: Path, a: &Packed) -> f64 {
 }
 
 fn sums<M: Metric>(path: Path, a: &Packed, b: &Packed) -> Result<[f64; 3], VectorError> {
-    let (expected, found) = (a.dimensions(), b.dimensions());
-    if expected == found {
-        Ok(same_sums::<M>(path, a, b))
-    } else {
-        Err(VectorError::DifferentDimensions { expected, found })
-    }
+    VectorError::unless_equal(a.dimensions(), b.dimensions())?;
+    Ok(same_sums::<M>(path, a, b))
 }
 
 /// The sums over two vectors with as many dimensions.

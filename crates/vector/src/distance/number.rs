@@ -16,6 +16,18 @@ pub trait Real: Number + From<f32> {
     fn of(value: f64) -> Self;
 }
 
+/// Adds the upper half of the lanes, a power of two, to the lower, until one is left.
+#[inline]
+pub fn add_up<T: Number, const L: usize>(mut lanes: [T; L]) -> T {
+    let mut half = L / 2;
+    while half > 0 {
+        let (low, high) = lanes.split_at_mut(half);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low = low.plus(*high));
+        half /= 2;
+    }
+    lanes[0]
+}
+
 macro_rules! real {
     ($type:ident) => {
         impl Number for $type {

@@ -1,7 +1,7 @@
 //! Runs a job on a CPU path: the only place that calls what the CPU may not have.
 
 use super::Path;
-use super::number::Number;
+use super::number::{Number, add_up};
 use super::widen::float16;
 
 /// Sixteen float32 lanes, in whatever registers a path has, and how they are filled and added up.
@@ -76,12 +76,8 @@ impl Instructions for Baseline {
     }
 
     #[inline(always)]
-    fn add_up(Array(mut lanes): Array) -> f32 {
-        for half in [8, 4, 2, 1] {
-            let (low, high) = lanes.split_at_mut(half);
-            low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
-        }
-        lanes[0]
+    fn add_up(Array(lanes): Array) -> f32 {
+        add_up(lanes)
     }
 }
 

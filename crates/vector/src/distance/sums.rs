@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use super::Path;
-use super::number::{Metric, Number, Real};
+use super::number::{Metric, Number, Real, add_up};
 use super::run::{Instructions, Job, run};
 use super::widen::{Reader, blocks, float64s};
 use crate::{Element, Packed};
@@ -52,14 +52,8 @@ impl<T: Number, const L: usize> Lanes<T, L> {
     #[inline]
     pub fn sums<M: Metric>(self) -> [T; 3] {
         let mut sums = [T::ZERO; 3];
-        for (sum, mut lanes) in sums.iter_mut().zip(self.0).take(M::SUMS) {
-            let mut half = L / 2;
-            while half > 0 {
-                let (low, high) = lanes.split_at_mut(half);
-                low.iter_mut().zip(high).for_each(|(low, high)| *low = low.plus(*high));
-                half /= 2;
-            }
-            *sum = lanes[0];
+        for (sum, lanes) in sums.iter_mut().zip(self.0).take(M::SUMS) {
+            *sum = add_up(lanes);
         }
         sums
     }

@@ -1,0 +1,281 @@
+//! Linear 16-bit codes of single dimensions.
+//!
+//! A code is `clamp(trunc((x - low) * (1 / step) + 0.5), 0, 65535)` in float32.  Each of these steps is monotone, rounding
+//! included, so a smaller value never has a greater code: that alone makes what codes say about a range right, however
+//! badly a scale fits.  Codes 0 and 65,535 are open-ended.
+
+/// The greatest code.
+pub const CODE_MAX: u16 = u16::MAX;
+/// The code in the middle.
+const CODE_MIDDLE: f64 = 32_768.0;
+/// How much wider the codes reach than the quantiles they are made from.
+const WIDENED: f64 = 1.5;
+/// The relative error of a float64 sum of 65,535 squares is well below this.
+const SUM_SLACK: f64 = 1.0 + 1e-9;
+/// Lanes of the sum in [`norm`], which the compiler makes vectors of.
+const LANES: usize = 8;
+
+/// The codes of one dimension.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    low: f32,
+    step: f32,
+}
+
+impl Scale {
+    /// Returns the scale that begins at `low`; `None` unless both are finite and `step` and its inverse are normal.
+    pub fn new(low: f32, step: f32) -> Option<Self> {
+        let usable = low.is_finite() && step > 0.0 && step.is_normal() && (1.0 / step).is_normal();
+        usable.then_some(Self { low, step })
+    }
+
+    /// Spreads the interval between two quantiles, widened by half, over the codes.
+    ///
+    /// Where that is narrower than float32 resolves, as in a constant dimension, neighbouring float32 get different codes (but
+    /// for those below 2^-102, whose neighbours are nearer than a step may be) and the value lies in the middle.
+    pub fn of_quantiles(low: f32, high: f32) -> Self {
+        let (low, high) = (finite(low), finite(high));
+        let spread = (f64::from(high) - f64::from(low)).abs() * WIDENED / f64::from(CODE_MAX);
+        let step = spread.max(resolution(low.abs().max(high.abs())));
+        let middle = (f64::from(low) + f64::from(high)) / 2.0;
+        Self { low: finite((middle - CODE_MIDDLE * step) as f32), step: step as f32 }
+    }
+
+    /// Returns where code 0 has its middle.
+    pub fn low(&self) -> f32 {
+        self.low
+    }
+
+    /// Returns the width of a code.
+    pub fn step(&self) -> f32 {
+        self.step
+    }
+
+    /// Returns the code of a value, which may be infinite; that of NaN is 0.
+    pub fn code(&self, x: f32) -> u16 {
+        clamped(place(x, self.low, 1.0 / self.step))
+    }
+
+    /// Returns the middle of a code.
+    pub fn value(&self, code: u16) -> f32 {
+        middle(self.low, self.step, f64::from(code))
+    }
+
+    /// Returns the middle of the 256 codes with this high byte.
+    pub fn coarse_value(&self, high: u8) -> f32 {
+        middle(self.low, self.step, coarse(high))
+    }
+
+    /// Returns the codes of a closed range's bounds.  They are rounded to float32 first, as values of float64 vectors are
+    /// before they are coded; nothing lies in a range with a bound that is NaN.
+    pub fn bounds(&self, lo: f64, hi: f64) -> CodeBounds {
+        if lo.is_nan() || hi.is_nan() {
+            return CodeBounds { low: i32::from(CODE_MAX) + 1, high: -1 };
+        }
+        let code = |bound: f64| i32::from(self.code(bound as f32));
+        CodeBounds {
+            low: if lo == f64::NEG_INFINITY { -1 } else { code(lo) },
+            high: if hi == f64::INFINITY { i32::from(CODE_MAX) + 1 } else { code(hi) },
+        }
+    }
+}
+
+/// Returns the nearest finite number; 0 for NaN.
+fn finite(x: f32) -> f32 {
+    if x.is_nan() { 0.0 } else { x.clamp(f32::MIN, f32::MAX) }
+}
+
+/// Returns the distance of a positive number from the next lower one, or what a step is at least.
+fn resolution(x: f32) -> f64 {
+    let apart = f64::from(x) - f64::from(x.next_down().max(0.0));
+    apart.max(f64::from(f32::MIN_POSITIVE))
+}
+
+/// Where a value lies among the codes, before it is cut to one.
+#[inline(always)]
+fn place(x: f32, low: f32, inverse_step: f32) -> f32 {
+    (x - low) * inverse_step + 0.5
+}
+
+/// Cuts what [`place`] returns to a code.  The comparisons are those that one vector instruction makes.
+#[inline(always)]
+fn clamped(place: f32) -> u16 {
+    let place = if place > 0.0 { place } else { 0.0 };
+    let place = if place < f32::from(CODE_MAX) { place } else { f32::from(CODE_MAX) };
+    place as i32 as u16
+}
+
+/// Float64, because `code * step` may overflow float32 where the sum does not.
+#[inline(always)]
+fn middle(low: f32, step: f32, code: f64) -> f32 {
+    let value = (f64::from(low) + code * f64::from(step)) as f32;
+    if value < f32::MAX { value } else { f32::MAX }
+}
+
+#[inline(always)]
+fn coarse(high: u8) -> f64 {
+    f64::from(high) * 256.0 + 127.5
+}
+
+/// What is known about a value and a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The value lies in the range.
+    Inside,
+    /// It does not.
+    Outside,
+    /// Only the row's own value tells.
+    Undecided,
+}
+
+/// A closed range in codes: -1 and 65,536 are beyond every code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeBounds {
+    /// The code of the lower bound.
+    pub low: i32,
+    /// The code of the upper bound.
+    pub high: i32,
+}
+
+impl CodeBounds {
+    /// Returns what a code says: its value lies in the range for sure only where the code lies between the bounds' codes.
+    pub fn verdict(&self, code: u16) -> Verdict {
+        let code = i32::from(code);
+        if code < self.low || code > self.high {
+            Verdict::Outside
+        } else if code == self.low || code == self.high {
+            Verdict::Undecided
+        } else {
+            Verdict::Inside
+        }
+    }
+}
+
+/// A closed range for float32 values that are not coded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExactBounds {
+    /// The lower bound.
+    pub lo: f64,
+    /// The upper bound.
+    pub hi: f64,
+}
+
+impl ExactBounds {
+    /// Returns whether a value lies in the range.  Undecided is only one that was rounded from float64 to just what a finite
+    /// bound is rounded to.
+    pub fn decide(&self, x: f32, x_is_rounded: bool) -> Verdict {
+        if x_is_rounded { self.decide_rounded(x) } else { in_or_out(self.lo <= f64::from(x) && f64::from(x) <= self.hi) }
+    }
+
+    fn decide_rounded(&self, x: f32) -> Verdict {
+        let (low, high) = (self.lo as f32, self.hi as f32);
+        let above = self.lo == f64::NEG_INFINITY || x > low;
+        let below = self.hi == f64::INFINITY || x < high;
+        if (above || x == low) && (below || x == high) && !(above && below) {
+            Verdict::Undecided
+        } else {
+            in_or_out(above && below)
+        }
+    }
+}
+
+fn in_or_out(inside: bool) -> Verdict {
+    if inside { Verdict::Inside } else { Verdict::Outside }
+}
+
+/// The scales of all dimensions, one array for each of their numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScaleSet {
+    lows: Vec<f32>,
+    steps: Vec<f32>,
+    inverse_steps: Vec<f32>,
+}
+
+impl ScaleSet {
+    /// Takes a scale for each dimension.
+    pub fn new(scales: Vec<Scale>) -> Self {
+        Self {
+            lows: scales.iter().map(|scale| scale.low).collect(),
+            steps: scales.iter().map(|scale| scale.step).collect(),
+            inverse_steps: scales.iter().map(|scale| 1.0 / scale.step).collect(),
+        }
+    }
+
+    /// Returns how many dimensions there are.
+    pub fn dimensions(&self) -> usize {
+        self.lows.len()
+    }
+
+    /// Returns the scale of a dimension, counted from 0.
+    pub fn scale(&self, dimension: usize) -> Option<Scale> {
+        Some(Scale { low: *self.lows.get(dimension)?, step: *self.steps.get(dimension)? })
+    }
+
+    /// Writes the high and the low bytes of a row's codes; returns whether a value lies outside the codes.
+    pub fn encode(&self, values: &[f32], high: &mut [u8], low: &mut [u8]) -> bool {
+        let scales = self.lows.iter().zip(&self.inverse_steps);
+        let codes = high.iter_mut().zip(low);
+        let mut outside = 0;
+        for ((&x, (&from, &inverse_step)), (high, low)) in values.iter().zip(scales).zip(codes) {
+            let place = place(x, from, inverse_step);
+            [*low, *high] = clamped(place).to_le_bytes();
+            outside |= u32::from(place < 0.0) | u32::from(place >= f32::from(CODE_MAX) + 1.0);
+        }
+        outside != 0
+    }
+
+    /// Writes the middles of codes.
+    pub fn decode(&self, high: &[u8], low: &[u8], out: &mut [f32]) {
+        let scales = self.lows.iter().zip(&self.steps);
+        for (((&high, &low), (&from, &step)), out) in high.iter().zip(low).zip(scales).zip(out) {
+            *out = middle(from, step, f64::from(i32::from(high) << 8 | i32::from(low)));
+        }
+    }
+
+    /// Writes what the high bytes alone say.
+    pub fn decode_coarse(&self, high: &[u8], out: &mut [f32]) {
+        let scales = self.lows.iter().zip(&self.steps);
+        for ((&high, (&from, &step)), out) in high.iter().zip(scales).zip(out) {
+            *out = middle(from, step, coarse(high));
+        }
+    }
+
+    /// Returns the Euclidean norm of what [`ScaleSet::decode_coarse`] leaves of the values: never less than it is, as a
+    /// bfloat16 that [`residual_value`] reads.
+    pub fn residual(&self, values: &[f32], high: &[u8]) -> u16 {
+        let mut sums = [0.0; LANES];
+        let scales = self.lows.iter().zip(&self.steps);
+        for (place, ((&x, &high), (&from, &step))) in values.iter().zip(high).zip(scales).enumerate() {
+            let difference = f64::from(x) - f64::from(middle(from, step, coarse(high)));
+            sums[place % LANES] += difference * difference;
+        }
+        rounded_up(sums.iter().sum::<f64>().sqrt() * SUM_SLACK)
+    }
+}
+
+/// Returns the least bfloat16 that is not less than a number from 0 on; infinity for NaN.
+fn rounded_up(x: f64) -> u16 {
+    const INFINITE: u16 = 0x7F80;
+    let near = x as f32;
+    let above = if f64::from(near) < x { near.next_up() } else { near };
+    if above.is_nan() { INFINITE } else { (above.to_bits().saturating_add(0xFFFF) >> 16) as u16 }
+}
+
+/// Returns the number that [`ScaleSet::residual`] stands for.
+pub fn residual_value(residual: u16) -> f32 {
+    f32::from_bits(u32::from(residual) << 16)
+}
+
+/// Returns the Euclidean norm, summed in eight lanes of float64.
+pub fn norm(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += f64::from(x) * f64::from(x));
+    }
+    sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += f64::from(x) * f64::from(x));
+    sums.iter().sum::<f64>().sqrt() as f32
+}
+
+#[cfg(test)]
+mod tests;

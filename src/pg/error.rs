@@ -92,14 +92,17 @@ pub fn vector_fault(error: &VectorError) -> ErrorReport {
         Error::Text { .. } => code::MALFORMED_TEXT,
         Error::Wire { .. } => code::MALFORMED,
         Error::Damaged { .. } => code::DAMAGED,
-        Error::NotFinite { .. } | Error::OutOfRange { .. } | Error::Overflow { .. } | Error::Underflow { .. } => {
-            code::OUT_OF_RANGE
-        }
+        Error::NotFinite { .. }
+        | Error::NoBound { .. }
+        | Error::OutOfRange { .. }
+        | Error::Overflow { .. }
+        | Error::Underflow { .. } => code::OUT_OF_RANGE,
         Error::TooManyDimensions { .. } | Error::TooManyForPgvector { .. } => code::LIMIT,
         Error::NoDimensions
         | Error::DifferentDimensions { .. }
         | Error::NoSuchDimension { .. }
-        | Error::NoSuchPart { .. } => code::ARGUMENT,
+        | Error::NoSuchPart { .. }
+        | Error::EmptyRange { .. } => code::ARGUMENT,
     };
     fault(state, error.to_string())
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Element;
+use crate::dim_range::written;
 use crate::packed::DIMENSIONS_MAX;
 
 /// Why a vector was refused.
@@ -78,6 +79,20 @@ pub enum VectorError {
         /// How many there are.
         dimensions: usize,
     },
+    /// A bound of a range that is NaN.
+    NoBound {
+        /// Dimension, from 0.
+        dimension: usize,
+    },
+    /// A range whose bounds are in the wrong order.
+    EmptyRange {
+        /// Dimension, from 0.
+        dimension: usize,
+        /// The lower bound.
+        lo: f64,
+        /// The upper bound.
+        hi: f64,
+    },
     /// A part of the vector that it does not have; positions count from 1.
     NoSuchPart {
         /// First position, from 1.
@@ -129,6 +144,11 @@ impl fmt::Display for VectorError {
             Self::DifferentDimensions { expected, found } => write!(f, "expected {expected} dimensions, not {found}"),
             Self::NoSuchDimension { dimension, dimensions } => {
                 write!(f, "dimension {dimension} is not one of 0 to {}", dimensions.saturating_sub(1))
+            }
+            Self::NoBound { dimension } => write!(f, "NaN is no bound of a range (dimension {dimension})"),
+            Self::EmptyRange { dimension, lo, hi } => {
+                let (lo, hi) = (written(*lo), written(*hi));
+                write!(f, "the lower bound {lo} is above the upper bound {hi} (dimension {dimension})")
             }
             Self::NoSuchPart { start, count } => {
                 write!(f, "there are no {count} dimensions from position {start}")

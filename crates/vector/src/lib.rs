@@ -7,6 +7,7 @@ pub mod arithmetic;
 pub mod bytes;
 pub mod compare;
 mod dim_point;
+mod dim_range;
 pub mod distance;
 pub mod distinct;
 mod element;
@@ -22,6 +23,7 @@ pub mod text;
 pub mod wire;
 
 pub use dim_point::DimPoint;
+pub use dim_range::DimRange;
 pub use element::Element;
 pub use error::VectorError;
 pub use pack::{pack_f32, pack_f64, settle};

@@ -48,6 +48,18 @@ pub fn from_sparsevec(bytes: &[u8]) -> Result<Vec<u8>, VectorError> {
     pack_f32(Element::Float32, &spread)
 }
 
+/// Returns the value of one dimension of a `vector`, counted from 0; `None` where there is none.
+pub fn vector_value(bytes: &[u8], dimension: usize) -> Result<Option<f64>, VectorError> {
+    let (words, _) = dense(bytes, 4)?.as_chunks::<4>();
+    Ok(words.get(dimension).map(|word| f32::from_ne_bytes(*word).into()))
+}
+
+/// Returns the value of one dimension of a `halfvec`, counted from 0; `None` where there is none.
+pub fn halfvec_value(bytes: &[u8], dimension: usize) -> Result<Option<f64>, VectorError> {
+    let (words, _) = dense(bytes, 2)?.as_chunks::<2>();
+    Ok(words.get(dimension).map(|word| f16::from_ne_bytes(*word).to_f64()))
+}
+
 /// Returns a `vector`; float64 is rounded.  Errors: more than 16,000 dimensions, a value beyond float32.
 pub fn to_vector(packed: &Packed<'_>) -> Result<Vec<u8>, VectorError> {
     let mut bytes = dense_header(packed, "dimensions of vector", 4)?;

@@ -135,7 +135,7 @@ fn read_number(element: Element, token: &str, dimension: usize) -> Result<f64, R
 }
 
 /// Returns whether a number's digits are all zero.
-fn says_zero(token: &str) -> bool {
+pub(crate) fn says_zero(token: &str) -> bool {
     !token.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'))
 }
 

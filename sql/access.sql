@@ -62,7 +62,8 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA atoms FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION content_hash_in(cstring), content_hash_out(content_hash), content_hash_recv(internal), content_hash_send(content_hash),
     dimvec_in(cstring, oid, integer), dimvec_out(dimvec), dimvec_recv(internal, oid, integer), dimvec_send(dimvec),
     dimvec_typmod_in(cstring[]), dimvec_typmod_out(integer),
-    dim_point_in(cstring), dim_point_out(dim_point), dim_point_recv(internal), dim_point_send(dim_point) TO PUBLIC;
+    dim_point_in(cstring), dim_point_out(dim_point), dim_point_recv(internal), dim_point_send(dim_point),
+    dim_range_in(cstring), dim_range_out(dim_range), dim_range_recv(internal), dim_range_send(dim_range) TO PUBLIC;
 COMMENT ON SCHEMA atoms IS 'pg_atoms: models, tensors and atoms';
 
 -- pg_dump keeps what users stored.  One statement each: several in one fail.  atom_verification stays behind: a copy is not verified yet.

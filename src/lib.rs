@@ -12,6 +12,7 @@ mod atom;
 mod content_hash;
 mod convert;
 mod dim_point;
+mod dim_range;
 mod dimvec;
 mod embedding;
 mod export;

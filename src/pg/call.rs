@@ -3,10 +3,12 @@
 
 use std::mem::ManuallyDrop;
 
-use pgrx::pg_sys;
+use pgrx::{FromDatum, pg_sys};
+use vector::DimRange;
 
 use super::dimvec_datum::DimvecArg;
 use super::error::{PgResult, code, fault};
+use super::fixed_datum::RangeDatum;
 
 /// Makes `function(dimvec, dimvec) returns double precision`, STRICT, of a function of two vectors.
 macro_rules! measure_function {
@@ -41,7 +43,7 @@ pub unsafe fn measured(
     call: pg_sys::FunctionCallInfo,
     measure: fn(&DimvecArg<'_>, &DimvecArg<'_>) -> PgResult<f64>,
 ) -> pg_sys::Datum {
-    let run = || {
+    answer(|| {
         // SAFETY: handed on from the caller; arguments live as long as the call.
         let (a, b) = unsafe {
             let arguments = (*call).args.as_slice(2);
@@ -51,12 +53,73 @@ pub unsafe fn measured(
                 ManuallyDrop::new(DimvecArg::of_datum(arguments[1].value)),
             )
         };
-        match measure(&a, &b) {
-            Ok(number) => pg_sys::Datum::from(number.to_bits()),
-            Err(report) => {
-                report.report(pgrx::PgLogLevel::ERROR);
-                unreachable!("an error ends the statement")
-            }
+        measure(&a, &b).map(|number| pg_sys::Datum::from(number.to_bits()))
+    })
+}
+
+/// Makes, of a function of a range and a value with a length word, the two functions that return boolean, STRICT: first with the
+/// range as the second argument, then with the range as the first.
+macro_rules! range_functions {
+    ($holds:path, ($within_finfo:ident, $within:ident), ($holds_finfo:ident, $name:ident)) => {
+        $crate::pg::call::range_function!($holds, $within_finfo, $within, 1);
+        $crate::pg::call::range_function!($holds, $holds_finfo, $name, 0);
+    };
+}
+pub(crate) use range_functions;
+
+/// Makes one of them, told which argument the range is.
+macro_rules! range_function {
+    ($holds:path, $finfo:ident, $name:ident, $range:literal) => {
+        #[doc = concat!("Describes `", stringify!($name), "` to the server.")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $finfo() -> *const pgrx::pg_sys::Pg_finfo_record {
+            &$crate::pg::call::VERSION_1
+        }
+
+        #[doc = concat!("`", stringify!($name), "`, called by the server.")]
+        #[doc = ""]
+        #[doc = "# Safety"]
+        #[doc = "The server calls it with a dim_range and a value with a length word, neither NULL, as `sql/` declares it."]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(call: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            // SAFETY: handed on from the server.
+            unsafe { $crate::pg::call::held::<$range>(call, $holds) }
+        }
+    };
+}
+pub(crate) use range_function;
+
+/// Calls a function of a range, which is the argument of that number, and a value.
+///
+/// # Safety
+/// The server's call has two arguments, neither NULL: a dim_range, and a value with a length word.
+pub unsafe fn held<const RANGE: usize>(
+    call: pg_sys::FunctionCallInfo,
+    holds: fn(&DimRange, &DimvecArg<'_>) -> PgResult<bool>,
+) -> pg_sys::Datum {
+    answer(|| {
+        // SAFETY: handed on from the caller; arguments live as long as the call.
+        let (range, value) = unsafe {
+            let arguments = (*call).args.as_slice(2);
+            (
+                RangeDatum::from_datum(arguments[RANGE].value, false),
+                ManuallyDrop::new(DimvecArg::of_datum(arguments[1 - RANGE].value)),
+            )
+        };
+        let range = range.expect("STRICT functions have no NULL arguments").0;
+        let held = holds(&range, &value);
+        value.prefetch_next();
+        held.map(pg_sys::Datum::from)
+    })
+}
+
+/// Runs a function's body, and raises its error.
+fn answer(body: impl FnOnce() -> PgResult<pg_sys::Datum>) -> pg_sys::Datum {
+    let run = || match body() {
+        Ok(datum) => datum,
+        Err(report) => {
+            report.report(pgrx::PgLogLevel::ERROR);
+            unreachable!("an error ends the statement")
         }
     };
     // SAFETY: the guard turns panics into errors of the server; nothing else unwinds out of it.

@@ -48,6 +48,11 @@ impl<'fcx> DimvecArg<'fcx> {
         Self { bytes, copy }
     }
 
+    /// Returns the bytes behind the length word.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
     /// Returns the vector; XX001 when the bytes are none.
     pub fn packed(&self) -> PgResult<Packed<'_>> {
         Packed::read(self.bytes).map_err(|error| vector_fault(&error))

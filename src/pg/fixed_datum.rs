@@ -1,4 +1,4 @@
-//! Types of a fixed number of bytes by reference, `content_hash` and `dim_point`, as PostgreSQL passes them.
+//! Types of a fixed number of bytes by reference, `content_hash`, `dim_point` and `dim_range`, as PostgreSQL passes them.
 
 use ::atom::ContentHash;
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
@@ -7,7 +7,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::{FromDatum, IntoDatum, pg_sys};
-use vector::DimPoint;
+use vector::{DimPoint, DimRange};
 
 /// Lets a type of the crates that is `BYTES` bytes cross the border to SQL as a named type, by reference, of any alignment.
 macro_rules! fixed_datum {
@@ -90,5 +90,10 @@ pub struct HashDatum(pub ContentHash);
 #[derive(Debug, Clone, Copy)]
 pub struct PointDatum(pub DimPoint);
 
+/// A range of one dimension at the border to SQL.
+#[derive(Debug, Clone, Copy)]
+pub struct RangeDatum(pub DimRange);
+
 fixed_datum!(HashDatum, ContentHash, "content_hash", |hash: &ContentHash| *hash.as_bytes());
 fixed_datum!(PointDatum, DimPoint, "dim_point", DimPoint::to_bytes);
+fixed_datum!(RangeDatum, DimRange, "dim_range", DimRange::to_bytes);

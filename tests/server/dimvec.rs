@@ -1,7 +1,7 @@
 //! The type `dimvec` as clients of a server see it: `crates/vector` proves the numbers, here they pass through SQL.
 
 mod aggregates;
-mod binary;
+pub mod binary;
 mod casts;
 mod cost;
 mod damage;
@@ -23,14 +23,14 @@ use crate::support::Database;
 const ELEMENTS: [&str; 6] = ["float32", "float16", "bfloat16", "int8", "uint8", "float64"];
 
 /// Returns a session that finds the type without its schema.
-fn session(db: &Database) -> Result<Client> {
+pub fn session(db: &Database) -> Result<Client> {
     let mut client = db.client()?;
     client.batch_execute("SET search_path = public, atoms")?;
     Ok(client)
 }
 
 /// Returns a session in a database that has pgvector and the casts too.
-fn session_beside_pgvector(db: &Database) -> Result<Client> {
+pub fn session_beside_pgvector(db: &Database) -> Result<Client> {
     let mut client = session(db)?;
     client.batch_execute("CREATE EXTENSION vector; CREATE EXTENSION pg_atoms_vector")?;
     Ok(client)
@@ -38,7 +38,7 @@ fn session_beside_pgvector(db: &Database) -> Result<Client> {
 
 /// Makes the table `t` of vectors of all element types, `n` being their number: 1 to 700 dimensions, so that some lie in the
 /// row behind a short length word, some behind a long one, and some in TOAST; the last 60 are mostly zeros.
-fn make_vectors(client: &mut Client) -> Result<()> {
+pub fn make_vectors(client: &mut Client) -> Result<()> {
     client.batch_execute(
         "SELECT setseed(0.25); \
          CREATE TABLE t (n int PRIMARY KEY, v dimvec); \
@@ -54,7 +54,7 @@ fn make_vectors(client: &mut Client) -> Result<()> {
 }
 
 /// Returns the rows of a query as text, in their order; the SQLSTATE in brackets where it fails.
-fn rows(client: &mut Client, query: &str) -> Vec<String> {
+pub fn rows(client: &mut Client, query: &str) -> Vec<String> {
     let messages = match client.simple_query(query) {
         Ok(messages) => messages,
         Err(error) => {
@@ -74,7 +74,7 @@ fn rows(client: &mut Client, query: &str) -> Vec<String> {
 
 /// Asserts that each query gives one value, as text, or fails with the SQLSTATE in brackets.
 #[track_caller]
-fn assert_answers(client: &mut Client, cases: &[(&str, &str)]) {
+pub fn assert_answers(client: &mut Client, cases: &[(&str, &str)]) {
     for (expression, expected) in cases {
         assert_eq!(rows(client, &format!("SELECT {expression}")), [*expected], "{expression}");
     }

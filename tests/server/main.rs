@@ -17,6 +17,7 @@ mod concurrent;
 mod content_hash;
 mod crash;
 mod damage;
+mod dim_range;
 mod dimvec;
 mod embed_program;
 mod embeddings;

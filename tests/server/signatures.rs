@@ -17,15 +17,21 @@ use postgres::Client;
 use crate::support::Database;
 
 /// Functions that are written against the server's calling convention by hand: symbol, arguments, result.
-const BY_HAND: [(&str, &[&str], &str); 7] = [
+const BY_HAND: [(&str, &[&str], &str); 13] = [
     ("dimvec_cosine_distance", &["dimvec", "dimvec"], "double precision"),
     ("dimvec_cosine_similarity", &["dimvec", "dimvec"], "double precision"),
     ("dimvec_inner_product", &["dimvec", "dimvec"], "double precision"),
     ("dimvec_l1_distance", &["dimvec", "dimvec"], "double precision"),
     ("dimvec_l2_distance", &["dimvec", "dimvec"], "double precision"),
     ("dimvec_negative_inner_product", &["dimvec", "dimvec"], "double precision"),
+    ("dimvec_within_range", &["dimvec", "dim_range"], "boolean"),
+    ("halfvec_within_range", &["halfvec", "dim_range"], "boolean"),
+    ("range_holds_dimvec", &["dim_range", "dimvec"], "boolean"),
+    ("range_holds_halfvec", &["dim_range", "halfvec"], "boolean"),
+    ("range_holds_vector", &["dim_range", "vector"], "boolean"),
     // A procedure, whose arguments may be NULL.
     ("refuse_transaction_block", &["text", "text"], "void"),
+    ("vector_within_range", &["vector", "dim_range"], "boolean"),
 ];
 
 /// Returns the bytes of a section of a 64-bit little-endian ELF file.

@@ -13,7 +13,7 @@ use crate::support::upload::{Part, Upload};
 use crate::support::{Database, refused};
 
 /// Input and output of types: for everybody, or no client could see a value.
-const PUBLIC: [&str; 14] = [
+const PUBLIC: [&str; 18] = [
     "content_hash_in",
     "content_hash_out",
     "content_hash_recv",
@@ -22,6 +22,10 @@ const PUBLIC: [&str; 14] = [
     "dim_point_out",
     "dim_point_recv",
     "dim_point_send",
+    "dim_range_in",
+    "dim_range_out",
+    "dim_range_recv",
+    "dim_range_send",
     "dimvec_in",
     "dimvec_out",
     "dimvec_recv",

@@ -4,7 +4,7 @@ use pg_test::Result;
 use postgres::Client;
 
 /// Routine and call; the calls ask about the embeddings of [`prepare_embeddings`].  What only an aggregate may call is called by it.
-pub const VECTOR_CALLS: [(&str, &str); 88] = [
+pub const VECTOR_CALLS: [(&str, &str); 98] = [
     ("dimvec_add", "SELECT atoms.dimvec_add('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_subtract", "SELECT atoms.dimvec_subtract('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_multiply", "SELECT atoms.dimvec_multiply('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
@@ -115,6 +115,22 @@ pub const VECTOR_CALLS: [(&str, &str); 88] = [
     ("dim_point_gt", "SELECT atoms.dim_point_gt('(0.5,1,2)'::atoms.dim_point, '(0.5,1,2)'::atoms.dim_point)"),
     ("dim_point_ge", "SELECT atoms.dim_point_ge('(0.5,1,2)'::atoms.dim_point, '(0.5,1,2)'::atoms.dim_point)"),
     ("dim_point_cmp", "SELECT atoms.dim_point_cmp('(0.5,1,2)'::atoms.dim_point, '(0.5,1,2)'::atoms.dim_point)"),
+    ("dim_range", "SELECT atoms.dim_range(1, 0, 0.5)"),
+    ("range_dimension", "SELECT atoms.range_dimension('(1,0,0.5)'::atoms.dim_range)"),
+    ("range_low", "SELECT atoms.range_low('(1,0,0.5)'::atoms.dim_range)"),
+    ("range_high", "SELECT atoms.range_high('(1,0,0.5)'::atoms.dim_range)"),
+    ("dim_range_hash", "SELECT atoms.dim_range_hash('(1,0,0.5)'::atoms.dim_range)"),
+    ("dim_range_hash_extended", "SELECT atoms.dim_range_hash_extended('(1,0,0.5)'::atoms.dim_range, 7)"),
+    ("dim_range_eq", "SELECT atoms.dim_range_eq('(1,0,0.5)'::atoms.dim_range, '(1,0,0.5)'::atoms.dim_range)"),
+    ("dim_range_ne", "SELECT atoms.dim_range_ne('(1,0,0.5)'::atoms.dim_range, '(1,0,0.5)'::atoms.dim_range)"),
+    (
+        "within_range",
+        "SELECT atoms.within_range('[0.1,0.2]'::atoms.dimvec, '(1,0,0.5)'::atoms.dim_range), '[0.1,0.2]'::atoms.dimvec OPERATOR(atoms.<@) '(1,0,0.5)'::atoms.dim_range",
+    ),
+    (
+        "range_holds",
+        "SELECT atoms.range_holds('(1,0,0.5)'::atoms.dim_range, '[0.1,0.2]'::atoms.dimvec), '(1,0,0.5)'::atoms.dim_range OPERATOR(atoms.@>) '[0.1,0.2]'::atoms.dimvec",
+    ),
     ("embedding_model_id", "SELECT atoms.embedding_model_id('words')"),
     ("split_vectors", "SELECT atoms.split_vectors('\\x0000803f00000040'::bytea, 1, 'float32')"),
     ("split_vectors", "SELECT atoms.split_vectors(ARRAY[1,2,3,4], 2, 'int8')"),

@@ -290,6 +290,52 @@ fn norms_are_distances_from_zero() {
 }
 
 #[test]
+fn products_with_many_rows_are_inner_products_on_every_path() {
+    let row = |seed, dimensions| values(Element::Float32, seed, dimensions, 0.1);
+    let narrow = |row: &[f64]| row.iter().map(|&value| value as f32).collect::<Vec<_>>();
+    for dimensions in (1..=50).chain([383, 384, 1000]) {
+        let one = row(1, dimensions);
+        let rows: Vec<_> = (0..11).map(|number| row(number + 2, dimensions)).collect();
+        let expected = rows.iter().map(|row| of(distance::inner_product, Element::Float32, &one, row) as f32);
+        let (expected, matrix) = (expected.collect::<Vec<_>>(), narrow(&rows.concat()));
+        for (path, count) in Path::available().into_iter().flat_map(|path| (0..=11).map(move |count| (path, count))) {
+            let mut found = vec![0.0; count];
+            distance::products(path, &narrow(&one), &matrix, &mut found);
+            for (&found, &expected) in found.iter().zip(&expected) {
+                assert_same_bits(path.name(), found.into(), expected.into());
+            }
+        }
+    }
+}
+
+#[test]
+fn products_go_as_far_as_both_rows_and_places_do() {
+    for path in Path::available() {
+        let mut out = [7.0; 6];
+        distance::products(path, &[1.0, 2.0], &[3.0; 11], &mut out);
+        assert_eq!(out, [9.0, 9.0, 9.0, 9.0, 9.0, 7.0]);
+        distance::products(path, &[1.0, 2.0], &[5.0; 7], &mut out[..4]);
+        assert_eq!(out, [15.0, 15.0, 15.0, 9.0, 9.0, 7.0]);
+        distance::products(path, &[], &[3.0; 11], &mut out);
+        assert_eq!(out, [0.0; 6]);
+    }
+}
+
+#[test]
+#[ignore = "measures; run with --release"]
+fn time_of_products() {
+    let (row, matrix, mut out) = (vec![0.5; 384], vec![0.25; 384 * 100], vec![0.0; 100]);
+    for path in Path::available() {
+        let start = std::time::Instant::now();
+        for _ in 0..2000 {
+            distance::products(path, std::hint::black_box(&row), std::hint::black_box(&matrix), &mut out);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{}: {:.1} G multiply-adds a second", path.name(), 2000.0 * 38_400.0 / seconds / 1e9);
+    }
+}
+
+#[test]
 fn vectors_of_different_length_have_no_distance() {
     let (a, b) = (packed(Element::Float32, &[0.1; 3]), packed(Element::Float32, &[0.1; 4]));
     let (a, b) = (Packed::read(&a).unwrap(), Packed::read(&b).unwrap());

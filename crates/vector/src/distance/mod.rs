@@ -17,11 +17,13 @@
 
 mod number;
 mod path;
+mod products;
 mod run;
 mod sums;
 mod widen;
 
 pub use path::Path;
+pub use products::products;
 
 use crate::{Element, Packed, VectorError, pack_f64};
 use number::{Angles, Differences, Magnitudes, Metric, Products, Real, Squares};

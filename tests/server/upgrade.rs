@@ -7,11 +7,15 @@ use crate::support::Database;
 use crate::support::import::{TENSOR, hashes_of, import_bytes, model_chunks};
 use crate::support::oracle::{assert_sound, value};
 use crate::support::read_calls::prepare_models;
+use crate::support::vector_calls::prepare_embeddings;
 
 /// Versions before this one; `sql/upgrades/` has a script from each to the next.
-const OLD_VERSIONS: [&str; 2] = ["0.1.0", "0.2.0"];
+const OLD_VERSIONS: [&str; 3] = ["0.1.0", "0.2.0", "0.3.0"];
 
-/// Everything that defines the extension's objects, one line each, in no order that depends on how they were made.
+/// Those of them that have vectors, embeddings and `pg_atoms_vector`.
+const WITH_VECTORS: [&str; 1] = ["0.3.0"];
+
+/// Everything that defines the objects of `pg_atoms` and `pg_atoms_vector`, one line each, in no order that depends on how they were made.
 const DEFINITIONS: &str = "\
     SELECT 'routine ' || p.oid::regprocedure || ' ' || pg_get_functiondef(p.oid) || coalesce(p.proacl::text, 'default') FROM pg_proc p \
         WHERE p.pronamespace = 'atoms'::regnamespace AND p.prokind IN ('f', 'p') \
@@ -26,6 +30,16 @@ const DEFINITIONS: &str = "\
             t.typmodin, t.typmodout)::text FROM pg_type t WHERE t.typnamespace = 'atoms'::regnamespace AND t.typtype = 'b' AND t.typelem = 0 \
     UNION ALL SELECT 'operator ' || o.oid::regoperator || ' ' || (o.oprcode, o.oprcom::regoperator, o.oprnegate::regoperator, o.oprcanhash, \
             o.oprcanmerge, o.oprrest, o.oprjoin)::text FROM pg_operator o WHERE o.oprnamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'operator class ' || c.opcname || ' ' || (a.amname, c.opcintype::regtype, c.opcdefault, c.opckeytype::regtype, f.opfname)::text \
+        FROM pg_opclass c JOIN pg_am a ON a.oid = c.opcmethod JOIN pg_opfamily f ON f.oid = c.opcfamily WHERE c.opcnamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'operator family ' || f.opfname || ' ' || a.amname || ' ' || (o.amoplefttype::regtype, o.amoprighttype::regtype, o.amopstrategy, \
+            o.amoppurpose, o.amopopr::regoperator, (SELECT s.opfname FROM pg_opfamily s WHERE s.oid = o.amopsortfamily))::text \
+        FROM pg_opfamily f JOIN pg_am a ON a.oid = f.opfmethod JOIN pg_amop o ON o.amopfamily = f.oid WHERE f.opfnamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'support of family ' || f.opfname || ' ' || a.amname || ' ' || (p.amproclefttype::regtype, p.amprocrighttype::regtype, p.amprocnum, \
+            p.amproc::regprocedure)::text \
+        FROM pg_opfamily f JOIN pg_am a ON a.oid = f.opfmethod JOIN pg_amproc p ON p.amprocfamily = f.oid WHERE f.opfnamespace = 'atoms'::regnamespace \
+    UNION ALL SELECT 'access method ' || a.amname || ' ' || a.amtype::text || ' ' || a.amhandler::regprocedure \
+        FROM pg_am a JOIN pg_proc p ON p.oid = a.amhandler WHERE p.pronamespace = 'atoms'::regnamespace \
     UNION ALL SELECT 'cast ' || c.castsource::regtype || ' ' || c.casttarget::regtype || ' ' || c.castfunc::regprocedure || ' ' || c.castcontext::text \
         FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc WHERE p.pronamespace = 'atoms'::regnamespace \
     UNION ALL SELECT 'aggregate ' || a.aggfnoid || ' ' || (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn)::text || p.proacl::text \
@@ -37,8 +51,9 @@ const DEFINITIONS: &str = "\
     UNION ALL SELECT 'comment ' || i.type || ' ' || i.identity || ' ' || d.description FROM pg_description d, \
             LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i \
         WHERE i.schema = 'atoms' OR i.identity LIKE 'atoms.%' \
-    UNION ALL SELECT 'member ' || i.type || ' ' || i.identity FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid AND e.deptype = 'e', \
-            LATERAL pg_identify_object(e.classid, e.objid, e.objsubid) i WHERE x.extname = 'pg_atoms' \
+    UNION ALL SELECT 'member of ' || x.extname || ' ' || i.type || ' ' || i.identity FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid AND e.deptype = 'e', \
+            LATERAL pg_identify_object(e.classid, e.objid, e.objsubid) i WHERE x.extname IN ('pg_atoms', 'pg_atoms_vector') \
+    UNION ALL SELECT 'version ' || x.extname || ' ' || x.extversion FROM pg_extension x WHERE x.extname IN ('pg_atoms', 'pg_atoms_vector') \
     UNION ALL SELECT 'dumped ' || c::regclass FROM pg_extension x, unnest(x.extconfig) c WHERE x.extname = 'pg_atoms' \
     UNION ALL SELECT 'init ' || i.objoid::regprocedure || ' ' || i.initprivs::text FROM pg_init_privs i \
         WHERE i.classoid = 'pg_proc'::regclass AND i.objoid::regprocedure::text LIKE 'atoms.%' \
@@ -56,14 +71,31 @@ fn old_database(db: &Database, version: &str) -> Result<String> {
     Ok(name)
 }
 
+/// Statements that update both extensions from a version, where it has both, or make the second one afterwards.
+fn update_beside_pgvector(version: &str) -> String {
+    match WITH_VECTORS.contains(&version) {
+        true => format!(
+            "CREATE EXTENSION vector; CREATE EXTENSION pg_atoms_vector VERSION '{version}'; \
+             ALTER EXTENSION pg_atoms UPDATE; ALTER EXTENSION pg_atoms_vector UPDATE"
+        ),
+        false => "ALTER EXTENSION pg_atoms UPDATE; CREATE EXTENSION pg_atoms_vector CASCADE".to_owned(),
+    }
+}
+
 #[test]
 fn an_updated_database_has_the_objects_of_a_new_one() -> Result<()> {
     let db = Database::shared()?;
+    let mut client = db.client()?;
+    client.batch_execute("CREATE EXTENSION pg_atoms_vector CASCADE")?;
+    let new = definitions(&mut client)?;
+    for kind in ["operator class", "operator family", "support of family", "member of pg_atoms_vector"] {
+        assert!(new.iter().any(|line| line.starts_with(kind)), "no {kind} is compared");
+    }
     for version in OLD_VERSIONS {
         let name = old_database(&db, version)?;
         let mut old = db.cluster().connect(&name)?;
-        old.batch_execute("ALTER EXTENSION pg_atoms UPDATE")?;
-        let (updated, new) = (definitions(&mut old)?, definitions(&mut db.client()?)?);
+        old.batch_execute(&update_beside_pgvector(version))?;
+        let updated = definitions(&mut old)?;
         let only = |these: &[String], those: &[String]| -> Vec<String> {
             these.iter().filter(|line| !those.contains(line)).cloned().collect()
         };
@@ -131,6 +163,32 @@ fn what_an_old_version_stored_is_kept_and_read() -> Result<()> {
         assert_eq!(value::<i64>(&mut client, "SELECT atoms.reread_model('one')")?, 3);
         assert_sound(&mut client)?;
         drop(client);
+        db.client()?.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))?;
+    }
+    Ok(())
+}
+
+/// Returns a sum of everything that embeddings are and were.
+fn embeddings(client: &mut Client) -> Result<String> {
+    let rows = "SELECT md5(string_agg(r, ',' ORDER BY r)) FROM (SELECT (e.*)::text r FROM atoms.embedding e UNION ALL SELECT (m.*)::text FROM atoms.embedding_model m \
+        UNION ALL SELECT (c.*)::text FROM atoms.dimension_change c UNION ALL SELECT (d.*)::text FROM atoms.atom_embedding d) r";
+    value(client, rows)
+}
+
+#[test]
+fn embeddings_of_an_old_version_are_kept_and_searched() -> Result<()> {
+    let db = Database::shared()?;
+    for version in WITH_VECTORS {
+        let name = old_database(&db, version)?;
+        let mut client = db.cluster().connect(&name)?;
+        prepare_embeddings(&mut client)?;
+        let before = embeddings(&mut client)?;
+        client.batch_execute("ALTER EXTENSION pg_atoms UPDATE")?;
+        let within = "SELECT count(*) FROM atoms.embedding WHERE value OPERATOR(atoms.<@) atoms.dim_range(3, 0.4, 0.5)";
+        for mut client in [client, db.cluster().connect(&name)?] {
+            assert_eq!(embeddings(&mut client)?, before, "{version}");
+            assert_eq!(value::<i64>(&mut client, within)?, 2, "{version}");
+        }
         db.client()?.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))?;
     }
     Ok(())

@@ -14,6 +14,8 @@ const WIDENED: f64 = 1.5;
 const SUM_SLACK: f64 = 1.0 + 1e-9;
 /// Lanes of the sum in [`norm`], which the compiler makes vectors of.
 const LANES: usize = 8;
+/// Dimensions that are coded at once, for the same reason.
+const CHUNK: usize = 16;
 
 /// The codes of one dimension.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -164,7 +166,11 @@ impl ExactBounds {
     /// Returns whether a value lies in the range.  Undecided is only one that was rounded from float64 to just what a finite
     /// bound is rounded to.
     pub fn decide(&self, x: f32, x_is_rounded: bool) -> Verdict {
-        if x_is_rounded { self.decide_rounded(x) } else { in_or_out(self.lo <= f64::from(x) && f64::from(x) <= self.hi) }
+        if x_is_rounded {
+            self.decide_rounded(x)
+        } else {
+            in_or_out(self.lo <= f64::from(x) && f64::from(x) <= self.hi)
+        }
     }
 
     fn decide_rounded(&self, x: f32) -> Verdict {
@@ -184,6 +190,8 @@ fn in_or_out(inside: bool) -> Verdict {
 }
 
 /// The scales of all dimensions, one array for each of their numbers.
+///
+/// Rows, whether of values or of bytes, have as many places as there are dimensions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScaleSet {
     lows: Vec<f32>,
@@ -213,44 +221,82 @@ impl ScaleSet {
 
     /// Writes the high and the low bytes of a row's codes; returns whether a value lies outside the codes.
     pub fn encode(&self, values: &[f32], high: &mut [u8], low: &mut [u8]) -> bool {
-        let scales = self.lows.iter().zip(&self.inverse_steps);
-        let codes = high.iter_mut().zip(low);
-        let mut outside = 0;
-        for ((&x, (&from, &inverse_step)), (high, low)) in values.iter().zip(scales).zip(codes) {
-            let place = place(x, from, inverse_step);
-            [*low, *high] = clamped(place).to_le_bytes();
-            outside |= u32::from(place < 0.0) | u32::from(place >= f32::from(CODE_MAX) + 1.0);
+        let mut outside = false;
+        let scales = chunks(&self.lows).zip(chunks(&self.inverse_steps));
+        let codes = high.chunks_mut(CHUNK).zip(low.chunks_mut(CHUNK));
+        for ((values, (lows, inverse_steps)), (high, low)) in chunks(values).zip(scales).zip(codes) {
+            let places = std::array::from_fn(|lane| place(values[lane], lows[lane], inverse_steps[lane]));
+            let codes = places.map(clamped);
+            put(high, codes.map(|code| (code >> 8) as u8));
+            put(low, codes.map(|code| code as u8));
+            outside |= is_any_outside(&places);
         }
-        outside != 0
+        outside
     }
 
     /// Writes the middles of codes.
     pub fn decode(&self, high: &[u8], low: &[u8], out: &mut [f32]) {
-        let scales = self.lows.iter().zip(&self.steps);
-        for (((&high, &low), (&from, &step)), out) in high.iter().zip(low).zip(scales).zip(out) {
-            *out = middle(from, step, f64::from(i32::from(high) << 8 | i32::from(low)));
+        let scales = chunks(&self.lows).zip(chunks(&self.steps));
+        let codes = chunks(high).zip(chunks(low));
+        for (((high, low), (lows, steps)), out) in codes.zip(scales).zip(out.chunks_mut(CHUNK)) {
+            let code = |lane: usize| f64::from(i32::from(high[lane]) << 8 | i32::from(low[lane]));
+            put(out, std::array::from_fn(|lane| middle(lows[lane], steps[lane], code(lane))));
         }
     }
 
     /// Writes what the high bytes alone say.
     pub fn decode_coarse(&self, high: &[u8], out: &mut [f32]) {
-        let scales = self.lows.iter().zip(&self.steps);
-        for ((&high, (&from, &step)), out) in high.iter().zip(scales).zip(out) {
-            *out = middle(from, step, coarse(high));
+        let scales = chunks(&self.lows).zip(chunks(&self.steps));
+        for ((high, (lows, steps)), out) in chunks(high).zip(scales).zip(out.chunks_mut(CHUNK)) {
+            put(out, std::array::from_fn(|lane| middle(lows[lane], steps[lane], coarse(high[lane]))));
         }
     }
 
     /// Returns the Euclidean norm of what [`ScaleSet::decode_coarse`] leaves of the values: never less than it is, as a
     /// bfloat16 that [`residual_value`] reads.
     pub fn residual(&self, values: &[f32], high: &[u8]) -> u16 {
-        let mut sums = [0.0; LANES];
-        let scales = self.lows.iter().zip(&self.steps);
-        for (place, ((&x, &high), (&from, &step))) in values.iter().zip(high).zip(scales).enumerate() {
-            let difference = f64::from(x) - f64::from(middle(from, step, coarse(high)));
-            sums[place % LANES] += difference * difference;
+        let mut sums = [0.0; CHUNK];
+        let scales = chunks(&self.lows).zip(chunks(&self.steps));
+        for ((values, high), (lows, steps)) in chunks(values).zip(chunks(high)).zip(scales) {
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let coarse = middle(lows[lane], steps[lane], coarse(high[lane]));
+                let difference = f64::from(values[lane]) - f64::from(coarse);
+                *sum += difference * difference;
+            }
         }
         rounded_up(sums.iter().sum::<f64>().sqrt() * SUM_SLACK)
     }
+}
+
+/// Cuts values into chunks; what the last one lacks is zero, which all zeros code without a difference.
+#[inline(always)]
+fn chunks<T: Copy + Default>(values: &[T]) -> impl Iterator<Item = [T; CHUNK]> {
+    values.chunks(CHUNK).map(|chunk| match chunk.as_array() {
+        Some(whole) => *whole,
+        None => filled_up(chunk),
+    })
+}
+
+#[inline(never)]
+fn filled_up<T: Copy + Default>(rest: &[T]) -> [T; CHUNK] {
+    let mut chunk = [T::default(); CHUNK];
+    chunk.iter_mut().zip(rest).for_each(|(slot, value)| *slot = *value);
+    chunk
+}
+
+/// Writes as many as there is room for.
+#[inline(always)]
+fn put<T: Copy>(out: &mut [T], chunk: [T; CHUNK]) {
+    match out.as_mut_array() {
+        Some(whole) => *whole = chunk,
+        None => out.iter_mut().zip(chunk).for_each(|(slot, value)| *slot = value),
+    }
+}
+
+#[inline(always)]
+fn is_any_outside(places: &[f32; CHUNK]) -> bool {
+    let is_outside = |place: f32| u32::from(place < 0.0) | u32::from(place >= f32::from(CODE_MAX) + 1.0);
+    places.iter().fold(0, |any, &place| any | is_outside(place)) != 0
 }
 
 /// Returns the least bfloat16 that is not less than a number from 0 on; infinity for NaN.

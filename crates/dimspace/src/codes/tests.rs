@@ -1,5 +1,7 @@
 //! Codes are monotone, bounds decide as the values do, residuals are upper bounds.
 
+use std::hint::black_box;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -21,7 +23,8 @@ fn finite_or_infinite(x: f32) -> f32 {
 fn scale() -> impl Strategy<Value = Scale> {
     let of_quantiles = (value(), value()).prop_map(|(a, b)| Scale::of_quantiles(a.min(b), a.max(b)));
     let constant = value().prop_map(|x| Scale::of_quantiles(x, x));
-    let read = (value(), any::<u32>()).prop_filter_map("not usable", |(low, bits)| Scale::new(low, f32::from_bits(bits)));
+    let read =
+        (value(), any::<u32>()).prop_filter_map("not usable", |(low, bits)| Scale::new(low, f32::from_bits(bits)));
     prop_oneof![of_quantiles, constant, read]
 }
 
@@ -178,20 +181,23 @@ fn a_norm_neither_overflows_nor_vanishes() {
     assert_eq!(norm(&[1e38; 4]), 2e38);
     assert_eq!(norm(&[f32::MIN_POSITIVE; 16]), 4.0 * f32::MIN_POSITIVE);
 }
+
 #[test]
 #[ignore = "measures; run with --release"]
 fn time_of_encoding() {
     let set = ScaleSet::new(vec![Scale::of_quantiles(-1.0, 1.0); 384]);
     let values: Vec<f32> = (0..384).map(|i| (i as f32).sin()).collect();
     let (mut high, mut low, mut out) = (vec![0; 384], vec![0; 384], vec![0.0; 384]);
-    let time = |what: &str, work: &mut dyn FnMut()| {
+    let time = |what: &str, work: &mut dyn FnMut() -> u32| {
         let start = std::time::Instant::now();
-        (0..100_000).for_each(|_| work());
+        (0..100_000).for_each(|_| _ = black_box(work()));
         println!("{what}: {} ns", start.elapsed().as_nanos() / 100_000);
     };
-    time("encode", &mut || drop(std::hint::black_box(set.encode(std::hint::black_box(&values), &mut high, &mut low))));
-    let (high, low) = (high, low);
-    time("residual", &mut || drop(std::hint::black_box(set.residual(std::hint::black_box(&values), &high))));
-    time("decode", &mut || set.decode(std::hint::black_box(&high), &low, &mut out));
-    time("norm", &mut || drop(std::hint::black_box(norm(std::hint::black_box(&values)))));
+    time("encode", &mut || set.encode(black_box(&values), &mut high, &mut low).into());
+    time("residual", &mut || set.residual(black_box(&values), &high).into());
+    time("norm", &mut || norm(black_box(&values)) as u32);
+    time("decode", &mut || {
+        set.decode(black_box(&high), black_box(&low), black_box(&mut out));
+        0
+    });
 }

@@ -1,0 +1,112 @@
+//! Which centroid is nearest to a row.
+
+use std::ops::Range;
+
+use vector::distance::{Path, products};
+
+use super::matrix::{Matrix, Scaling, multiply};
+use crate::metric::Metric;
+
+/// A float32 product of a row and a centroid below this may have lost bits of its terms.
+const TRUSTED_MIN: f32 = 1.0 / (1u128 << 96) as f32;
+
+/// Centroids, ready to be searched.
+#[derive(Debug, Clone)]
+pub struct Nearest {
+    centroids: Matrix,
+    /// Half the square of each centroid's length, scaled twice; empty for cosine.
+    half_squares: Vec<f32>,
+    /// The centroids, scaled; none where that changes nothing.
+    scaled: Option<Matrix>,
+    scaling: Scaling,
+    metric: Metric,
+    path: Path,
+}
+
+impl Nearest {
+    /// Takes centroids.  Cosine takes them for vectors of length 1 and looks for the greatest product, the other metrics for
+    /// the least Euclidean distance.
+    pub fn new(centroids: Matrix, metric: Metric, path: Path) -> Self {
+        let scaling = Scaling::of(&centroids).unless_moderate();
+        let scaled = (!scaling.is_none()).then(|| centroids.map_rows(|row, out| scaling.apply(row, out)));
+        let rows = scaled.as_ref().unwrap_or(&centroids);
+        let half_square = |number| (squares(rows.row(number)) / 2.0) as f32;
+        let half_squares = match metric {
+            Metric::Cosine => Vec::new(),
+            Metric::L2 | Metric::InnerProduct => (0..rows.rows()).map(half_square).collect(),
+        };
+        Self { centroids, half_squares, scaled, scaling, metric, path }
+    }
+
+    /// Returns the centroids.
+    pub fn centroids(&self) -> &Matrix {
+        &self.centroids
+    }
+
+    /// Returns the number of the centroid that is nearest to a row, the lowest of several; 0 where there is none.
+    pub fn nearest(&self, row: &[f32]) -> usize {
+        let mut scores = vec![0.0; self.centroids.rows()];
+        self.nearest_with(row, &mut scores)
+    }
+
+    /// Returns the same for each row.
+    pub fn nearest_all(&self, rows: &Matrix) -> Vec<u32> {
+        self.of_rows(rows, 0..rows.rows())
+    }
+
+    /// Returns the same for some rows.
+    pub fn of_rows(&self, rows: &Matrix, numbers: Range<usize>) -> Vec<u32> {
+        let mut scores = vec![0.0; self.centroids.rows()];
+        numbers.map(|number| self.nearest_with(rows.row(number), &mut scores) as u32).collect()
+    }
+
+    /// The greatest of `row * centroid - centroid * centroid / 2`; in float64 where float32 may have failed.
+    fn nearest_with(&self, row: &[f32], scores: &mut [f32]) -> usize {
+        match &self.scaled {
+            None => products(self.path, row, self.centroids.values(), scores),
+            Some(centroids) => {
+                let mut scaled = vec![0.0; row.len()];
+                self.scaling.apply(row, &mut scaled);
+                products(self.path, &scaled, centroids.values(), scores);
+            }
+        }
+        scores.iter_mut().zip(&self.half_squares).for_each(|(score, half)| *score -= half);
+        let (best, finite) = greatest(scores);
+        let vanished = self.metric == Metric::Cosine && scores.get(best).is_none_or(|score| score.abs() < TRUSTED_MIN);
+        if finite && !vanished { best } else { self.exact_nearest(row) }
+    }
+
+    /// Slower and for any values: float64 holds every square of a float32.
+    fn exact_nearest(&self, row: &[f32]) -> usize {
+        let mut best = (f64::NEG_INFINITY, 0);
+        for number in 0..self.centroids.rows() {
+            let terms = row.iter().zip(self.centroids.row(number)).map(|(&x, &c)| (f64::from(x), f64::from(c)));
+            let score: f64 = match self.metric {
+                Metric::Cosine => terms.map(|(x, c)| x * c).sum(),
+                Metric::L2 | Metric::InnerProduct => -terms.map(|(x, c)| (x - c) * (x - c)).sum::<f64>(),
+            };
+            if score > best.0 {
+                best = (score, number);
+            }
+        }
+        best.1
+    }
+}
+
+/// The place of the greatest number, the first of several, and whether all are finite.
+fn greatest(scores: &[f32]) -> (usize, bool) {
+    // The first pass is one that the compiler makes vectors of; a place is looked for only once.
+    let most = scores.iter().fold(f32::NEG_INFINITY, |most, &score| if score > most { score } else { most });
+    let finite = scores.iter().fold(true, |finite, score| finite & score.is_finite());
+    (scores.iter().position(|&score| score == most).unwrap_or(0), finite)
+}
+
+fn squares(row: &[f32]) -> f64 {
+    row.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
+}
+
+/// Writes a row scaled to length 1; zeros stay zeros.
+pub fn unit(row: &[f32], out: &mut [f32]) {
+    let length = squares(row).sqrt();
+    multiply(row, if length > 0.0 { 1.0 / length } else { 0.0 }, out);
+}

@@ -129,6 +129,18 @@ proptest! {
 }
 
 #[test]
+fn a_code_is_what_is_before_the_point() {
+    let wholes = (0..=u32::from(CODE_MAX) + 2).map(|whole| whole as f32 - 1.0);
+    for place in
+        wholes.flat_map(|whole| [whole.next_down(), whole, whole.next_up(), whole + 0.5, (whole + 0.5).next_up()])
+    {
+        assert_eq!(clamped(place), place.trunc().clamp(0.0, 65_535.0) as u16, "{place}");
+    }
+    let odd = [f32::NAN, f32::NEG_INFINITY, f32::MIN, f32::from_bits(1), f32::MAX, f32::INFINITY];
+    assert_eq!(odd.map(clamped), [0, 0, 0, 0, CODE_MAX, CODE_MAX]);
+}
+
+#[test]
 fn rounding_up_passes_no_number() {
     for (x, expected) in [(0.0, 0.0), (1.0, 1.0), (1.0 + 1e-15, 1.0078125), (1e-300, 9.18355e-41)] {
         assert_eq!(residual_value(rounded_up(x)), expected);

@@ -97,14 +97,18 @@ fn dim_range_hash_extended(range: RangeDatum, seed: i64) -> i64 {
 }
 
 fn holds_dimvec(range: &DimRange, value: &DimvecArg<'_>) -> PgResult<bool> {
-    Ok(range.holds_of(&value.packed()?))
+    let packed = value.packed()?;
+    value.prefetch_next_at(range.value_offset(packed.stored().width()));
+    Ok(range.holds_of(&packed))
 }
 
 fn holds_vector(range: &DimRange, value: &DimvecArg<'_>) -> PgResult<bool> {
+    value.prefetch_next_at(range.value_offset(4));
     range.holds_of_vector(value.bytes()).map_err(|error| vector_fault(&error))
 }
 
 fn holds_halfvec(range: &DimRange, value: &DimvecArg<'_>) -> PgResult<bool> {
+    value.prefetch_next_at(range.value_offset(2));
     range.holds_of_halfvec(value.bytes()).map_err(|error| vector_fault(&error))
 }
 

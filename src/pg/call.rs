@@ -107,9 +107,7 @@ pub unsafe fn held<const RANGE: usize>(
             )
         };
         let range = range.expect("STRICT functions have no NULL arguments").0;
-        let held = holds(&range, &value);
-        value.prefetch_next();
-        held.map(pg_sys::Datum::from)
+        holds(&range, &value).map(pg_sys::Datum::from)
     })
 }
 

@@ -73,7 +73,30 @@ impl<'fcx> DimvecArg<'fcx> {
             prefetch_in_step(self.bytes.as_ptr() as usize, row);
         }
     }
+
+    /// The same for a function that reads one number, `offset` bytes into the vector: only its line, and those where a row and a
+    /// vector begin.  Rows of a page lie as far apart as the last two did, if vectors are of one length.
+    pub fn prefetch_next_at(&self, offset: usize) {
+        if !self.copy.is_null() {
+            return;
+        }
+        let here = self.bytes.as_ptr() as usize;
+        let last = LAST.swap(here, Ordering::Relaxed);
+        // The second condition on a row finds the first one's step.
+        if here != last && here.abs_diff(last) <= PAGE_BYTES {
+            STEP.store(here.wrapping_sub(last), Ordering::Relaxed);
+        }
+        let next = here.wrapping_add(STEP.load(Ordering::Relaxed));
+        prefetch(next.wrapping_sub(CACHE_LINE));
+        prefetch(next);
+        prefetch(next.wrapping_add(offset));
+    }
 }
+
+/// Where the vector lay that was read before.
+static LAST: AtomicUsize = AtomicUsize::new(0);
+/// How far after the one before it a vector of the same page lay, as a difference of addresses that wraps.
+static STEP: AtomicUsize = AtomicUsize::new(0);
 
 const PAGE_BYTES: usize = pg_sys::BLCKSZ as usize;
 /// What lies before a vector in its row, and some: the row's header, a key and the length word.
@@ -91,7 +114,6 @@ fn prefetch_before(here: usize, row: usize) {
 /// Where a page holds one row, the next is as far away as the last was.  Some lines of each page of memory are enough, and better than
 /// all: they bring its address, and the CPU goes on by itself.
 fn prefetch_in_step(here: usize, row: usize) {
-    static LAST: AtomicUsize = AtomicUsize::new(0);
     const LINES: usize = 8;
     let last = LAST.swap(here, Ordering::Relaxed);
     if here.abs_diff(last) != PAGE_BYTES {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::{DIMENSIONS_MAX, Element, Packed, VectorError, pgvector, text};
+use crate::{DIMENSIONS_MAX, Element, HEADER_BYTES, Packed, VectorError, pgvector, text};
 
 /// Values of one dimension from `lo` to `hi`.  Bounds may be infinite but not NaN, `lo` is at most `hi`, and -0.0 is 0.0.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,6 +65,12 @@ impl DimRange {
     /// The same for the bytes of pgvector's `halfvec`.
     pub fn holds_of_halfvec(&self, bytes: &[u8]) -> Result<bool, VectorError> {
         Ok(pgvector::halfvec_value(bytes, self.place())?.is_some_and(|value| self.holds(value)))
+    }
+
+    /// Returns at which byte a dense vector has the dimension's value, if its values are so many bytes wide: dimvec and pgvector's types
+    /// both have four bytes before them.
+    pub fn value_offset(&self, width: usize) -> usize {
+        self.place().saturating_mul(width).saturating_add(HEADER_BYTES)
     }
 
     /// The dimension as an index; one below 0, which only damaged bytes have, is beyond any vector.
@@ -250,12 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn the_offset_is_that_of_the_value() {
+        let bytes = pack_f64(Element::Float32, &[0.1, 0.2, 0.3].map(|value: f32| value.into())).unwrap();
+        let at = DimRange::new(2, 0.0, 1.0).unwrap().value_offset(4);
+        assert_eq!(bytes[at..], 0.3_f32.to_le_bytes());
+        let vector = pgvector::to_vector(&Packed::read(&bytes).unwrap()).unwrap();
+        assert_eq!(vector[at..], 0.3_f32.to_ne_bytes());
+    }
+
+    #[test]
     fn damaged_bytes_of_a_range_hold_nothing() {
         let bytes = pack_f64(Element::Float32, &[0.5]).unwrap();
         let packed = Packed::read(&bytes).unwrap();
         for damaged in [DimRange { dimension: -1, lo: 0.0, hi: 1.0 }, DimRange { dimension: 0, lo: f64::NAN, hi: 1.0 }]
         {
             assert!(!damaged.holds_of(&packed));
+            assert!(damaged.value_offset(8) >= 4);
             assert_eq!(damaged.holds_of_vector(&[1, 0, 0, 0, 0, 0, 0, 0x3F]), Ok(false));
         }
     }

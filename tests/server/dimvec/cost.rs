@@ -36,6 +36,7 @@ fn calls_leave_nothing_behind() -> Result<()> {
         "SELECT count(*) FROM many WHERE v > '[0.5]' AND v <> '[1]' AND v <= '[2]'",
         "SELECT count(dimvec_hash(v)), max(l2_norm(v)), max(vector_dims(v)) FROM many",
         "SELECT count(DISTINCT v) FROM many",
+        "SELECT count(*) FROM many WHERE v <@ dim_range(7, 0.25, 0.75)",
         "SELECT max(a.v <-> b.v), max(a.v <=> b.v) FROM few a, few b WHERE a.n < 51",
         "SELECT max(a.v <-> b.v) FROM small a, small b",
         "SELECT max(vector_dims(a.v + b.v)) FROM small a, small b WHERE a.v < '[0.1]'",

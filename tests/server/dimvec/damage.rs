@@ -51,9 +51,9 @@ fn stored_bytes_are_as_documented() -> Result<()> {
     Ok(())
 }
 
-/// Calls that read a vector `v`, one or two each of text, binary form, casts, parts, arithmetic, distances, order, hash and
+/// Calls that read a vector `v`, one or two each of text, binary form, casts, parts, arithmetic, distances, ranges, order, hash and
 /// aggregates.
-const CALLS: [&str; 38] = [
+const CALLS: [&str; 40] = [
     "v::text",
     "dimvec_send(v)",
     "v::dimvec(3)",
@@ -82,6 +82,8 @@ const CALLS: [&str; 38] = [
     "v <=> v",
     "v <+> v",
     "cosine_similarity(v, v)",
+    "v <@ dim_range(2, 0, 1)",
+    "dim_range(0, '-Infinity', 'Infinity') @> v",
     "v = v",
     "v < v",
     "dimvec_cmp(v, v)",

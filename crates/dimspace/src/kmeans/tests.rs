@@ -72,6 +72,18 @@ fn a_row_apart_has_a_half_of_its_own() {
 }
 
 #[test]
+fn training_begins_with_distinct_rows() {
+    let rows = matrix(&(0..100).map(|row| vec![(row / 98) as f32, (row / 99) as f32]).collect::<Vec<_>>());
+    let (metric, path) = (Metric::L2, Path::best());
+    let mut training = Training { rows: &rows, metric, path, random: Random::new(), assigned: Vec::new() };
+    for cells in 1..=5 {
+        let first = training.first_centroids(cells, &Never).unwrap();
+        let distinct: HashSet<u64> = (0..cells).map(|cell| first.fingerprint(cell)).collect();
+        assert_eq!((first.rows(), distinct.len()), (cells, cells.min(3)));
+    }
+}
+
+#[test]
 fn training_brings_centroids_nearer() {
     let rows = clustered(2000, 10, 16);
     let distance = |centroids: &Matrix| -> f64 {
@@ -174,8 +186,8 @@ proptest! {
     }
 
     #[test]
-    fn the_nearest_is_nearest(rows in prop::collection::vec(prop::collection::vec(-1.0f32..1.0, 5), 1..20), scale in -120i32..120) {
-        let scale = 2f32.powi(scale);
+    fn the_nearest_is_nearest(rows in prop::collection::vec(prop::collection::vec(-1.0f32..1.0, 5), 1..20), scale in -145i32..120) {
+        let scale = 2f64.powi(scale) as f32;
         for metric in Metric::ALL {
             let scaled: Vec<Vec<f32>> = rows.iter().map(|row| row.iter().map(|x| x * scale).collect()).collect();
             let centroids = matrix(if metric == Metric::Cosine { &rows } else { &scaled });

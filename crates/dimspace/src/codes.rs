@@ -43,6 +43,12 @@ impl Scale {
         Self { low: finite((middle - CODE_MIDDLE * step) as f32), step: step as f32 }
     }
 
+    /// Returns the scale of the same middle and twice the width, as far as float32 allows.
+    pub fn doubled(&self) -> Self {
+        let low = f64::from(self.low) - CODE_MIDDLE * f64::from(self.step);
+        Self::new(finite(low as f32), self.step * 2.0).unwrap_or(*self)
+    }
+
     /// Returns where code 0 has its middle.
     pub fn low(&self) -> f32 {
         self.low
@@ -152,6 +158,20 @@ impl CodeBounds {
         if code < self.low || code > self.high {
             Verdict::Outside
         } else if code == self.low || code == self.high {
+            Verdict::Undecided
+        } else {
+            Verdict::Inside
+        }
+    }
+}
+
+impl CodeBounds {
+    /// Returns what a high byte says by itself.
+    pub fn coarse_verdict(&self, high: u8) -> Verdict {
+        let (code, low, top) = (i32::from(high), self.low >> 8, self.high >> 8);
+        if code < low || code > top {
+            Verdict::Outside
+        } else if code == low || code == top {
             Verdict::Undecided
         } else {
             Verdict::Inside

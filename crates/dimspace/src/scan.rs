@@ -13,6 +13,7 @@ use crate::layout::{CELLS_PER_PAGE, CellEntry, Meta, OddKind, RowsHead, Tid};
 use crate::metric::Metric;
 use crate::odd;
 use crate::page::{Block, Kind, Pages};
+use crate::segment;
 use crate::state::{check_cells_page, read_entry, read_meta};
 use crate::tail::TailPage;
 use crate::tile::{self, RowMask, classify, code};
@@ -241,6 +242,7 @@ impl RangeScan {
         for number in 0..entry.segments {
             if number % SEGMENTS_PER_CHECK == SEGMENTS_PER_CHECK - 1 {
                 pages.check_interrupt()?;
+                segment::check_length(pages, block, number)?;
             }
             block = self.read_segment(pages, cell, block, found)?;
         }

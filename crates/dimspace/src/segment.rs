@@ -62,8 +62,9 @@ pub(crate) fn read_chain<P: Pages>(
 ) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut block = first;
-    for _ in 0..count {
+    for number in 0..count {
         pages.check_interrupt()?;
+        check_length(pages, block, number)?;
         let Some(segment) = Segment::read(pages, meta, block, cell)? else {
             return Err(DimspaceError::damaged(block, "a cell's chain of segments holds its pages of rows"));
         };
@@ -74,6 +75,14 @@ pub(crate) fn read_chain<P: Pages>(
         return Err(DimspaceError::damaged(block, "a cell's chain of segments is as long as its entry says"));
     }
     Ok(segments)
+}
+
+/// Refuses a chain that goes round: it cannot have more segments than there are pages.
+pub(crate) fn check_length<P: Pages>(pages: &P, block: Block, number: u32) -> Result<()> {
+    if number >= pages.blocks() {
+        return Err(DimspaceError::damaged(block, "a cell's chain of segments ends"));
+    }
+    Ok(())
 }
 
 /// Adds a segment's rows that are not dead to others; the caller holds the cell's lock.

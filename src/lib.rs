@@ -13,6 +13,7 @@ mod content_hash;
 mod convert;
 mod dim_point;
 mod dim_range;
+mod dimspace;
 mod dimvec;
 mod embedding;
 mod export;

@@ -73,6 +73,44 @@ CREATE OPERATOR @> (
 );
 COMMENT ON OPERATOR @> (dim_range, halfvec) IS 'holds a value of';
 
+-- Indexes of dimspace over the types of pgvector; a sparsevec is cast to a dimvec for it.
+
+ALTER OPERATOR <@ (vector, dim_range) SET (RESTRICT = dimspace_sel);
+ALTER OPERATOR @> (dim_range, vector) SET (RESTRICT = dimspace_sel);
+CREATE OPERATOR CLASS vector_cosine_ops DEFAULT FOR TYPE vector USING dimspace AS
+    OPERATOR 1 <@ (vector, dim_range),
+    FUNCTION 1 dimspace_cosine_metric(),
+    FUNCTION 2 dimvec(vector, integer, boolean);
+COMMENT ON OPERATOR CLASS vector_cosine_ops USING dimspace IS 'ranges of dimensions; cells by the cosine distance';
+CREATE OPERATOR CLASS vector_l2_ops FOR TYPE vector USING dimspace AS
+    OPERATOR 1 <@ (vector, dim_range),
+    FUNCTION 1 dimspace_l2_metric(),
+    FUNCTION 2 dimvec(vector, integer, boolean);
+COMMENT ON OPERATOR CLASS vector_l2_ops USING dimspace IS 'ranges of dimensions; cells by the Euclidean distance';
+CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING dimspace AS
+    OPERATOR 1 <@ (vector, dim_range),
+    FUNCTION 1 dimspace_ip_metric(),
+    FUNCTION 2 dimvec(vector, integer, boolean);
+COMMENT ON OPERATOR CLASS vector_ip_ops USING dimspace IS 'ranges of dimensions; cells by the inner product';
+
+ALTER OPERATOR <@ (halfvec, dim_range) SET (RESTRICT = dimspace_sel);
+ALTER OPERATOR @> (dim_range, halfvec) SET (RESTRICT = dimspace_sel);
+CREATE OPERATOR CLASS halfvec_cosine_ops DEFAULT FOR TYPE halfvec USING dimspace AS
+    OPERATOR 1 <@ (halfvec, dim_range),
+    FUNCTION 1 dimspace_cosine_metric(),
+    FUNCTION 2 dimvec(halfvec, integer, boolean);
+COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING dimspace IS 'ranges of dimensions; cells by the cosine distance';
+CREATE OPERATOR CLASS halfvec_l2_ops FOR TYPE halfvec USING dimspace AS
+    OPERATOR 1 <@ (halfvec, dim_range),
+    FUNCTION 1 dimspace_l2_metric(),
+    FUNCTION 2 dimvec(halfvec, integer, boolean);
+COMMENT ON OPERATOR CLASS halfvec_l2_ops USING dimspace IS 'ranges of dimensions; cells by the Euclidean distance';
+CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING dimspace AS
+    OPERATOR 1 <@ (halfvec, dim_range),
+    FUNCTION 1 dimspace_ip_metric(),
+    FUNCTION 2 dimvec(halfvec, integer, boolean);
+COMMENT ON OPERATOR CLASS halfvec_ip_ops USING dimspace IS 'ranges of dimensions; cells by the inner product';
+
 -- As all functions of pg_atoms: for roles that atoms.grant_access gives a level, again where they have one already.
 REVOKE ALL ON FUNCTION dimvec(vector, integer, boolean), dimvec(halfvec, integer, boolean), dimvec(sparsevec, integer, boolean),
     vector(dimvec), halfvec(dimvec), sparsevec(dimvec),

@@ -1,6 +1,7 @@
 //! The one table from fault to SQLSTATE, and errors with message, detail and hint.
 
 use ::atom::FaultKind;
+use dimspace::DimspaceError;
 use formats::{FormatError, SourceError};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -27,6 +28,8 @@ pub mod code {
     pub const EXISTS: Code = Code::ERRCODE_DUPLICATE_OBJECT;
     /// Stored bytes do not have their hash.
     pub const DAMAGED: Code = Code::ERRCODE_DATA_CORRUPTED;
+    /// A page of an index breaks a rule of its layout.
+    pub const INDEX_DAMAGED: Code = Code::ERRCODE_INDEX_CORRUPTED;
     /// A limit was exceeded.
     pub const LIMIT: Code = Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED;
     /// Not allowed.
@@ -52,6 +55,14 @@ pub mod code {
 /// Begins an error: `fault(code::ARGUMENT, "...")`, then `.set_detail(...)`, `.set_hint(...)`.
 pub fn fault(code: PgSqlErrorCode, message: impl Into<String>) -> ErrorReport {
     ErrorReport::new(code, message.into(), "pg_atoms")
+}
+
+/// Raises the error of a function that the server called, which expects no other way out.
+pub fn raise<T>(result: PgResult<T>) -> T {
+    result.unwrap_or_else(|report| {
+        report.report(pgrx::PgLogLevel::ERROR);
+        unreachable!("an error ends the statement")
+    })
 }
 
 /// Returns the SQLSTATE of a kind of fault.
@@ -83,6 +94,19 @@ pub fn format_fault(error: &FormatError) -> ErrorReport {
         report = report.set_hint(hint);
     }
     report
+}
+
+/// Returns the error of an index as a user sees it.
+pub fn index_fault(error: &DimspaceError) -> ErrorReport {
+    match error {
+        DimspaceError::Damaged { .. } => {
+            fault(code::INDEX_DAMAGED, error.to_string()).set_hint("REINDEX builds the index again.")
+        }
+        DimspaceError::Dimensions { .. } => fault(code::ARGUMENT, error.to_string()).set_hint(
+            "An index without declared dimensions takes those of its first row; REINDEX looks at the rows again.",
+        ),
+        _ => fault(code_of(error.kind()), error.to_string()),
+    }
 }
 
 /// Returns the error of a vector as a user sees it.

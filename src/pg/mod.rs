@@ -1,6 +1,7 @@
 //! All unsafe code towards PostgreSQL, behind safe functions.
 
 pub mod aggregate;
+pub mod buffer;
 pub mod bulk;
 pub mod call;
 pub mod dimvec_datum;
@@ -8,14 +9,23 @@ pub mod error;
 pub mod fixed_datum;
 pub mod foreign_varlena;
 pub mod guc;
+pub mod index_am;
+pub mod index_build;
+pub mod index_relation;
+pub mod index_scan;
 pub mod interrupt;
 pub mod message;
+pub mod planner;
+pub mod regclass;
 pub mod relation;
+pub mod reloptions;
 pub mod role;
 pub mod segment;
 pub mod snapshot;
 pub mod spi;
+pub mod spool;
 pub mod varlena;
+pub mod wal;
 pub mod worker;
 
 /// Returns the id of a type of the schema `atoms`; raises an error when it is gone.

@@ -1,8 +1,10 @@
-//! Threads for hashing.  They never touch PostgreSQL and run with every signal blocked, so no handler of the backend runs in them.
+//! Threads for hashing and for building indexes.  They never touch PostgreSQL and run with every signal blocked, so no handler of the backend runs in them.
 
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use dimspace::kmeans::Crew;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use store::RunningHash;
@@ -47,6 +49,75 @@ pub fn beside<A: Send, B>(aside: impl FnOnce() -> A + Send, here: impl FnOnce() 
         here()
     });
     (result.expect("the scope ends after the thread has stored its result"), b)
+}
+
+/// Lets the crates use the threads of the backend.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Threads;
+
+impl Crew for Threads {
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        map(items, work)
+    }
+}
+
+/// Runs `here` in the backend while threads do `work` on what it pushes into the stream.
+///
+/// An error raised in `here` leaves only after the threads have ended, which they do once the stream is gone.
+pub fn stream<T: Send, R: Send, B>(work: impl Fn(T) -> R + Sync, here: impl FnOnce(Stream<'_, T, R>) -> B) -> B {
+    let Some(pool) = pool() else { return here(Stream(Way::Alone(&work))) };
+    let threads = pool.current_num_threads();
+    let (to, items) = sync_channel(threads);
+    let (done, from) = channel();
+    // Shared by the threads alone: once none of them lives, pushing fails, and does not wait for ever.
+    let items = Arc::new(Mutex::new(items));
+    pool.in_place_scope(|scope| {
+        for _ in 0..threads {
+            let (items, done, work) = (items.clone(), done.clone(), &work);
+            scope.spawn(move |_| work_off(&items, &done, work));
+        }
+        drop((items, done));
+        here(Stream(Way::Threads { to, from }))
+    })
+}
+
+/// Does the work of one thread until no item can come any more, or nobody takes what is made.
+fn work_off<T, R>(items: &Mutex<Receiver<T>>, done: &Sender<R>, work: &impl Fn(T) -> R) {
+    let next = || items.lock().ok()?.recv().ok();
+    while let Some(item) = next() {
+        if done.send(work(item)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Items on their way to threads, and what comes back, in any order.
+pub struct Stream<'w, T, R>(Way<'w, T, R>);
+
+enum Way<'w, T, R> {
+    Threads { to: SyncSender<T>, from: Receiver<R> },
+    Alone(&'w dyn Fn(T) -> R),
+}
+
+impl<T, R> Stream<'_, T, R> {
+    /// Hands over an item, waiting while every thread has one that waits; `take` gets what is done so far.
+    pub fn push(&self, item: T, mut take: impl FnMut(R)) {
+        match &self.0 {
+            Way::Alone(work) => take(work(item)),
+            Way::Threads { to, from } => {
+                from.try_iter().for_each(take);
+                to.send(item).expect("a thread takes items while the stream lives");
+            }
+        }
+    }
+
+    /// Ends the stream; `take` gets the rest.
+    pub fn finish(self, take: impl FnMut(R)) {
+        if let Way::Threads { to, from } = self.0 {
+            drop(to);
+            from.iter().for_each(take);
+        }
+    }
 }
 
 /// Goes on with a hash over the windows that `read` brings, to the first empty one; a thread hashes one while the next is read.

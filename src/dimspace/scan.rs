@@ -1,0 +1,84 @@
+//! A scan: the rows that lie in the ranges of its conditions.
+
+use std::cell::Cell;
+
+pub use ::dimspace::Found;
+use ::dimspace::{Condition, RangeScan, ScanReport};
+use pgrx::pg_sys::Oid;
+use vector::DimRange;
+
+use super::refuse;
+use crate::pg::buffer::IndexPages;
+use crate::pg::error::PgResult;
+
+thread_local! {
+    /// The last scan of this session.
+    static LAST: Cell<Option<(Oid, ScanReport)>> = const { Cell::new(None) };
+}
+
+/// Returns what the last scan of this session did, and in which index.
+pub fn last() -> Option<(Oid, ScanReport)> {
+    LAST.get()
+}
+
+/// A scan of an index.
+pub struct Scan {
+    index: Oid,
+    /// None where a condition is NULL, so that no row fulfils it.
+    conditions: Option<Vec<Condition>>,
+    /// None until the first row is asked for.
+    range: Option<RangeScan>,
+    found: Vec<Found>,
+    taken: usize,
+}
+
+impl Scan {
+    /// Makes a scan that finds nothing until it is restarted.
+    pub fn new(index: Oid) -> Self {
+        Self { index, conditions: None, range: None, found: Vec::new(), taken: 0 }
+    }
+
+    /// Begins again with other conditions.
+    pub fn restart(&mut self, conditions: Option<Vec<DimRange>>) {
+        self.end();
+        let condition = |range: &DimRange| Condition {
+            // One below 0, which only damaged bytes have, is beyond any vector.
+            dimension: u32::try_from(range.dimension()).unwrap_or(u32::MAX),
+            lo: range.lo(),
+            hi: range.hi(),
+        };
+        self.conditions = conditions.map(|ranges| ranges.iter().map(condition).collect());
+        self.found.clear();
+        self.taken = 0;
+    }
+
+    /// Returns the next row.
+    pub fn next(&mut self, pages: &IndexPages<'_>) -> PgResult<Option<Found>> {
+        while self.taken == self.found.len() {
+            self.found.clear();
+            self.taken = 0;
+            if !self.read_on(pages)? {
+                return Ok(None);
+            }
+        }
+        self.taken += 1;
+        Ok(self.found.get(self.taken - 1).copied())
+    }
+
+    /// Reads some cells; false when there are no more.
+    fn read_on(&mut self, pages: &IndexPages<'_>) -> PgResult<bool> {
+        let Some(conditions) = &self.conditions else { return Ok(false) };
+        let range = match &mut self.range {
+            Some(range) => range,
+            None => self.range.insert(RangeScan::begin(pages, conditions.clone()).map_err(refuse)?),
+        };
+        let more = range.next(pages, &mut self.found).map_err(refuse)?;
+        LAST.set(Some((self.index, range.report())));
+        Ok(more)
+    }
+
+    /// Ends the scan.
+    pub fn end(&mut self) {
+        self.range = None;
+    }
+}

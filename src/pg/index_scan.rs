@@ -1,0 +1,133 @@
+//! Scans of the access method `dimspace` as the server calls them.
+
+use dimspace::DimspaceError;
+use pgrx::{FromDatum, pg_guard, pg_sys};
+use vector::DimRange;
+
+use super::buffer::IndexPages;
+use super::error::{PgResult, index_fault, raise};
+use super::fixed_datum::RangeDatum;
+use super::index_am::{keep, pointer_of};
+use super::index_relation::IndexRelation;
+use crate::dimspace::scan::{Found, Scan};
+
+/// Rows that a bitmap gets at a time.
+const BITMAP_ROWS: usize = 512;
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn ambeginscan(
+    index: pg_sys::Relation,
+    keys: i32,
+    orders: i32,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: the server keeps the index open and locked until `amendscan`; the scan's memory lives at least as long.
+    unsafe {
+        let scan = pg_sys::RelationGetIndexScan(index, keys, orders);
+        (*scan).opaque = keep(Scan::new(IndexRelation::of_ptr(index).oid())).cast();
+        scan
+    }
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amrescan(
+    scan: pg_sys::IndexScanDesc,
+    keys: pg_sys::ScanKey,
+    key_count: i32,
+    _orders: pg_sys::ScanKey,
+    _order_count: i32,
+) {
+    // SAFETY: as many keys as `ambeginscan` was told, or none to use those of before; without any, the pointers are null.
+    let conditions = unsafe {
+        if !keys.is_null() && key_count > 0 {
+            std::ptr::copy(keys, (*scan).keyData, key_count as usize);
+        }
+        let count = (*scan).numberOfKeys as usize;
+        let keys = if count == 0 { &[] } else { std::slice::from_raw_parts((*scan).keyData, count) };
+        // SAFETY: each is of the only strategy that takes one, with a dim_range as its argument.
+        keys.iter().map(|key| condition(key)).collect::<Option<Vec<DimRange>>>()
+    };
+    // SAFETY: see `state`.
+    unsafe { state(scan) }.restart(conditions);
+}
+
+/// Returns the range of a condition; `None` where it is NULL, so that no row fulfils it.
+///
+/// # Safety
+/// The key's argument is a dim_range or NULL.
+unsafe fn condition(key: &pg_sys::ScanKeyData) -> Option<DimRange> {
+    let is_null = key.sk_flags & pg_sys::SK_ISNULL as i32 != 0;
+    // SAFETY: as above.
+    unsafe { RangeDatum::from_datum(key.sk_argument, is_null) }.map(|range| range.0)
+}
+
+/// # Safety
+/// A scan that `ambeginscan` began, whose state nobody else uses meanwhile.
+unsafe fn state<'a>(scan: pg_sys::IndexScanDesc) -> &'a mut Scan {
+    // SAFETY: as above; it lives as long as the scan's memory.
+    unsafe { &mut *(*scan).opaque.cast::<Scan>() }
+}
+
+/// # Safety
+/// A scan that `ambeginscan` began, and its index is open.
+unsafe fn pages<'a>(scan: pg_sys::IndexScanDesc) -> IndexPages<'a> {
+    // SAFETY: as above.
+    unsafe { IndexPages::of(IndexRelation::of_ptr((*scan).indexRelation)) }
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amgettuple(
+    scan: pg_sys::IndexScanDesc,
+    _direction: pg_sys::ScanDirection::Type,
+) -> bool {
+    // SAFETY: see `state` and `pages`; the access method says that it cannot run backward.
+    let (state, pages) = unsafe { (state(scan), pages(scan)) };
+    let Some(found) = raise(state.next(&pages)) else { return false };
+    // SAFETY: the scan is the server's own.
+    unsafe {
+        (*scan).xs_heaptid = raise(pointer(found));
+        (*scan).xs_recheck = found.recheck;
+    }
+    true
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: pg_sys::IndexScanDesc, bitmap: *mut pg_sys::TIDBitmap) -> i64 {
+    // SAFETY: see `state` and `pages`.
+    let (state, pages) = unsafe { (state(scan), pages(scan)) };
+    let mut rows = 0;
+    let (mut sure, mut unsure) = (Vec::new(), Vec::new());
+    while let Some(found) = raise(state.next(&pages)) {
+        let some = if found.recheck { &mut unsure } else { &mut sure };
+        some.push(raise(pointer(found)));
+        if some.len() == BITMAP_ROWS {
+            add(bitmap, some, found.recheck);
+        }
+        rows += 1;
+    }
+    add(bitmap, &mut sure, false);
+    add(bitmap, &mut unsure, true);
+    rows
+}
+
+fn add(bitmap: *mut pg_sys::TIDBitmap, rows: &mut Vec<pg_sys::ItemPointerData>, recheck: bool) {
+    if !rows.is_empty() {
+        // SAFETY: the server's bitmap, which copies the places.
+        unsafe { pg_sys::tbm_add_tuples(bitmap, rows.as_mut_ptr(), rows.len() as i32, recheck) }
+        rows.clear();
+    }
+}
+
+/// Refuses a place that no row has, which only damaged pages name: the server would take it for a new page.
+fn pointer(found: Found) -> PgResult<pg_sys::ItemPointerData> {
+    if found.tid.block == pg_sys::InvalidBlockNumber || found.tid.offset == 0 {
+        let error = DimspaceError::damaged(dimspace::Block::META, "every row has a place in the table");
+        return Err(index_fault(&error));
+    }
+    Ok(pointer_of(found.tid))
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amendscan(scan: pg_sys::IndexScanDesc) {
+    // SAFETY: see `state`; its memory goes with the scan's.
+    unsafe { state(scan) }.end();
+}

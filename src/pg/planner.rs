@@ -1,0 +1,199 @@
+//! What the planner asks: the cost of a scan, and which rows a restriction leaves.
+
+use pgrx::datum::Internal;
+use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
+use pgrx::{FromDatum, pg_guard, pg_sys};
+use vector::DimRange;
+
+use super::buffer::IndexPages;
+use super::fixed_datum::RangeDatum;
+use super::index_relation::OpenIndex;
+use super::named_type;
+use crate::dimspace::cost::Shape;
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amcostestimate(
+    root: *mut pg_sys::PlannerInfo,
+    path: *mut pg_sys::IndexPath,
+    loops: f64,
+    startup: *mut pg_sys::Cost,
+    total: *mut pg_sys::Cost,
+    selectivity: *mut pg_sys::Selectivity,
+    correlation: *mut f64,
+    pages: *mut f64,
+) {
+    // SAFETY: the planner's own path of an index of ours, whose places for results are valid.
+    unsafe {
+        let index = (*path).indexinfo;
+        let share = selectivity_of(root, path);
+        let shape = shape_of(index);
+        let conditions = f64::from(list_length((*path).indexclauses));
+        let pages_read = shape.pages_read(conditions);
+        let (mut random, mut sequential) = (0.0, 0.0);
+        pg_sys::get_tablespace_page_costs((*index).reltablespace, &mut random, &mut sequential);
+        let operators = shape.operators(conditions) * pg_sys::cpu_operator_cost;
+        let found = share * shape.rows * pg_sys::cpu_index_tuple_cost;
+        let run = fetched(root, index, pages_read, loops) * random + operators + found;
+        *startup = run * shape.first_share();
+        *total = run;
+        *selectivity = share;
+        *correlation = 0.0;
+        *pages = pages_read;
+    }
+}
+
+/// Pages fetched by each of several scans, which find in the cache what an earlier one has read.
+///
+/// # Safety
+/// The planner's own structs.
+unsafe fn fetched(root: *mut pg_sys::PlannerInfo, index: *mut pg_sys::IndexOptInfo, pages: f64, loops: f64) -> f64 {
+    if loops <= 1.0 {
+        return pages;
+    }
+    // SAFETY: as above.
+    unsafe { pg_sys::index_pages_fetched(pages * loops, (*index).pages, (*index).pages.into(), root) / loops }
+}
+
+/// # Safety
+/// The planner's own structs.
+unsafe fn selectivity_of(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::IndexPath) -> f64 {
+    // SAFETY: as above.
+    unsafe {
+        let index = (*path).indexinfo;
+        let clauses = pg_sys::get_quals_from_indexclauses((*path).indexclauses);
+        let clauses = pg_sys::add_predicate_to_index_quals(index, clauses);
+        let relation = (*(*index).rel).relid as i32;
+        let inner = pg_sys::JoinType::JOIN_INNER;
+        pg_sys::clauselist_selectivity(root, clauses, relation, inner, std::ptr::null_mut())
+    }
+}
+
+/// # Safety
+/// The planner's own struct of an index of ours.
+unsafe fn shape_of(index: *mut pg_sys::IndexOptInfo) -> Shape {
+    // SAFETY: as above.
+    let (pages, rows) = unsafe { (f64::from((*index).pages), (*index).tuples) };
+    // SAFETY: as above.
+    if unsafe { (*index).hypothetical } {
+        return Shape { pages, rows, dimensions: 0.0, planes: 2.0, cells: (rows / 500.0).max(1.0) };
+    }
+    // SAFETY: the planner has locked the indexes of the query's tables.
+    let open = unsafe { OpenIndex::locked((*index).indexoid) };
+    Shape::of(&IndexPages::of(open.index()), pages, rows)
+}
+
+/// What a condition `column <@ range` says when the query is planned.
+pub enum Restriction {
+    /// The range is NULL: no row.
+    Nothing,
+    /// The range is not known yet, there is no index over the column, or the user may not read it.
+    Unknown,
+    /// The range, and an index over the column.
+    Range(DimRange, OpenIndex),
+}
+
+/// Reads the arguments of a function that estimates a restriction.
+///
+/// Only the planner calls such functions: SQL has no values of the type `internal`.
+pub fn restriction(root: Internal, arguments: Internal, relation: i32) -> Restriction {
+    let (Some(root), Some(arguments)) = (root.unwrap(), arguments.unwrap()) else { return Restriction::Unknown };
+    let mut variable = pg_sys::VariableStatData::default();
+    let (mut other, mut is_left) = (std::ptr::null_mut(), false);
+    // SAFETY: the planner's own structs, as above; the places for results are valid.
+    unsafe {
+        let root = root.cast_mut_ptr::<pg_sys::PlannerInfo>();
+        let arguments = arguments.cast_mut_ptr();
+        if !pg_sys::get_restriction_variable(root, arguments, relation, &mut variable, &mut other, &mut is_left) {
+            return Restriction::Unknown;
+        }
+        let restriction = restriction_of(root, &variable, other);
+        if let (false, Some(free)) = (variable.statsTuple.is_null(), variable.freefunc) {
+            let statistics = variable.statsTuple;
+            pg_guard_ffi_boundary(|| free(statistics));
+        }
+        restriction
+    }
+}
+
+/// # Safety
+/// What `get_restriction_variable` has found.
+unsafe fn restriction_of(
+    root: *mut pg_sys::PlannerInfo,
+    variable: &pg_sys::VariableStatData,
+    other: *mut pg_sys::Node,
+) -> Restriction {
+    // SAFETY: as above; nodes say by their tag what they are.
+    unsafe {
+        if other.is_null() || (*other).type_ != pg_sys::NodeTag::T_Const {
+            return Restriction::Unknown;
+        }
+        let range = &*other.cast::<pg_sys::Const>();
+        if range.constisnull {
+            return Restriction::Nothing;
+        }
+        let is_column = !variable.rel.is_null()
+            && !variable.var.is_null()
+            && (*variable.var).type_ == pg_sys::NodeTag::T_Var
+            && range.consttype == named_type(c"dim_range");
+        if !is_column {
+            return Restriction::Unknown;
+        }
+        let column = (*variable.var.cast::<pg_sys::Var>()).varattno;
+        match index_over(variable.rel, column) {
+            Some(index) if may_read(root, (*variable.rel).relid, column) => {
+                let range = RangeDatum::from_datum(range.constvalue, false).expect("not NULL").0;
+                Restriction::Range(range, OpenIndex::locked(index))
+            }
+            _ => Restriction::Unknown,
+        }
+    }
+}
+
+/// Returns an index of ours over a whole column.
+///
+/// # Safety
+/// The planner's own struct.
+unsafe fn index_over(relation: *mut pg_sys::RelOptInfo, column: i16) -> Option<pg_sys::Oid> {
+    // SAFETY: as above; the list holds indexes.
+    unsafe {
+        let method = pg_sys::get_index_am_oid(c"dimspace".as_ptr(), true);
+        let list = (*relation).indexlist;
+        (0..list_length(list) as usize).find_map(|place| {
+            let index = &*(*(*list).elements.add(place)).ptr_value.cast::<pg_sys::IndexOptInfo>();
+            let is_ours = index.relam == method && !index.hypothetical && index.indpred.is_null();
+            (is_ours && index.nkeycolumns == 1 && *index.indexkeys == i32::from(column)).then_some(index.indexoid)
+        })
+    }
+}
+
+/// Tells whether the query's user may read a column: what an index knows of its values is for nobody else.  A partition's
+/// rights are those of the table that the query names.
+///
+/// # Safety
+/// The planner's own struct, and a relation of it.
+unsafe fn may_read(root: *mut pg_sys::PlannerInfo, relation: u32, column: i16) -> bool {
+    // SAFETY: as above; both arrays have a place for each relation.
+    unsafe {
+        let mut relation = relation as usize;
+        let mut is_child = false;
+        while !(*root).append_rel_array.is_null() && !(*(*root).append_rel_array.add(relation)).is_null() {
+            relation = (*(*(*root).append_rel_array.add(relation))).parent_relid as usize;
+            is_child = true;
+        }
+        let entry = &**(*root).simple_rte_array.add(relation);
+        if entry.rtekind != pg_sys::RTEKind::RTE_RELATION || !entry.securityQuals.is_null() {
+            return false;
+        }
+        let user = if entry.checkAsUser == pg_sys::InvalidOid { pg_sys::GetUserId() } else { entry.checkAsUser };
+        let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+        let ok = pg_sys::AclResult::ACLCHECK_OK;
+        // Columns of a partition may have other numbers than those of its parent.
+        pg_sys::pg_class_aclcheck(entry.relid, user, select) == ok
+            || !is_child && pg_sys::pg_attribute_aclcheck(entry.relid, column, user, select) == ok
+    }
+}
+
+fn list_length(list: *const pg_sys::List) -> i32 {
+    // SAFETY: null is the empty list; others say how long they are.
+    if list.is_null() { 0 } else { unsafe { (*list).length } }
+}

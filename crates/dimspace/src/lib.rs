@@ -6,11 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod build;
+pub mod check;
 mod coded;
 pub mod codes;
 mod create;
 mod error;
 mod fold;
+#[doc(hidden)]
+pub mod fuzz;
 mod growth;
 mod insert;
 pub mod kmeans;
@@ -26,6 +29,7 @@ mod segment;
 mod space;
 mod split;
 mod state;
+pub mod stats;
 mod tail;
 pub mod tile;
 mod vacuum;

@@ -80,16 +80,21 @@ impl Nearest {
     fn exact_nearest(&self, row: &[f32]) -> usize {
         let mut best = (f64::NEG_INFINITY, 0);
         for number in 0..self.centroids.rows() {
-            let terms = row.iter().zip(self.centroids.row(number)).map(|(&x, &c)| (f64::from(x), f64::from(c)));
-            let score: f64 = match self.metric {
-                Metric::Cosine => terms.map(|(x, c)| x * c).sum(),
-                Metric::L2 | Metric::InnerProduct => -terms.map(|(x, c)| (x - c) * (x - c)).sum::<f64>(),
-            };
+            let score = self.score(row, number);
             if score > best.0 {
                 best = (score, number);
             }
         }
         best.1
+    }
+
+    /// Returns how near a centroid is to a row, in float64: the nearer, the greater.
+    pub(crate) fn score(&self, row: &[f32], number: usize) -> f64 {
+        let terms = row.iter().zip(self.centroids.row(number)).map(|(&x, &c)| (f64::from(x), f64::from(c)));
+        match self.metric {
+            Metric::Cosine => terms.map(|(x, c)| x * c).sum(),
+            Metric::L2 | Metric::InnerProduct => -terms.map(|(x, c)| (x - c) * (x - c)).sum::<f64>(),
+        }
     }
 }
 

@@ -109,9 +109,11 @@ impl Cache {
 pub(crate) fn cell_centroids<P: Pages>(pages: &P, meta: &Meta) -> Result<Option<Matrix>> {
     let slots = growth::read_centroids(pages, meta)?;
     let mut centroids = Matrix::with_rows(meta.dimensions as usize, meta.cells as usize);
-    for entry in growth::read_entries(pages, meta)? {
+    for (cell, entry) in (0..).zip(growth::read_entries(pages, meta)?) {
         if entry.slot >= meta.slots {
-            return Ok(None);
+            let is_same = read_meta(pages)?.slots == meta.slots;
+            let (block, _) = meta.cell_place(cell)?;
+            return if is_same { Err(DimspaceError::damaged(block, "a cell's centroid exists")) } else { Ok(None) };
         }
         centroids.push(slots.row(entry.slot as usize));
     }

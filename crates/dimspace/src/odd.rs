@@ -44,7 +44,11 @@ fn add<P: Pages>(pages: &P, meta: &Meta, entry: OddEntry) -> Result<bool> {
     let mut record = pages.begin();
     let last = lock_last(&mut record, meta.last_odd)?;
     if !record.page(last).next().is_none() {
-        return Ok(false);
+        drop(record);
+        return match read_meta(pages)?.last_odd {
+            now if now == meta.last_odd => Err(DimspaceError::damaged(now, "the last page of odd rows has no next")),
+            _ => Ok(false),
+        };
     }
     if OddEntry::count(record.page(last), meta.last_odd)? < OddEntry::PER_PAGE {
         entry.append(record.page_mut(last));

@@ -7,7 +7,7 @@ use crate::error::{DimspaceError, Result};
 use crate::layout::{CellEntry, Meta, RowRecord, TailHead};
 use crate::page::{Block, CellLock, Kind, PAYLOAD_BYTES, Page, Pages, Record, Slot};
 use crate::space;
-use crate::state::{lock_cell_entry, take_number};
+use crate::state::{lock_cell_entry, read_entry, take_number};
 
 /// A row on its way into a tail.
 pub(crate) struct NewRow<'a> {
@@ -52,7 +52,10 @@ fn put<P: Pages>(
 ) -> Result<Option<u16>> {
     if !entry.last_tail.is_none() {
         let mut record = pages.begin();
-        let Some(last) = lock_last(&mut record, cell, entry)? else { return Ok(None) };
+        let Some(last) = lock_last(&mut record, cell, entry)? else {
+            drop(record);
+            return expect_change(pages, meta, cell, entry);
+        };
         let head = TailHead::read(record.page(last), entry.last_tail, meta)?;
         let is_ours = head.rows == 0 || head.scale_set == row.scale_set;
         if is_ours && usize::from(head.rows) < TailHead::rows_per_page(meta, row.scale_set) {
@@ -65,6 +68,19 @@ fn put<P: Pages>(
         write_row(page, TailHead { rows: 0, scale_set: row.scale_set, rest: Block::NONE, number: 0 }, row, rest);
     })?;
     Ok(is_linked.then_some(1))
+}
+
+/// Returns `None` when the tail ends elsewhere now; that its entry still names a page which is not the last is damage.
+fn expect_change<P: Pages>(pages: &P, meta: &Meta, cell: u32, entry: &CellEntry) -> Result<Option<u16>> {
+    let now = read_entry(pages, meta, cell)?;
+    if (now.last_tail, now.last_sequence) == (entry.last_tail, entry.last_sequence) {
+        return Err(not_last(entry.last_tail));
+    }
+    Ok(None)
+}
+
+fn not_last(block: Block) -> DimspaceError {
+    DimspaceError::damaged(block, "the last page of a tail is the one that its cell names")
 }
 
 /// Writes the part of a row that fits behind those that the page has.
@@ -115,7 +131,7 @@ fn link_page<P: Pages>(
     }
     let last = if now.last_tail.is_none() { None } else { lock_last(&mut record, cell, now)? };
     if last.is_none() && !now.last_tail.is_none() {
-        return Err(DimspaceError::damaged(now.last_tail, "the last page of a tail is the one that its cell names"));
+        return Err(not_last(now.last_tail));
     }
     now.last_sequence = now
         .last_sequence
@@ -138,16 +154,13 @@ fn link_page<P: Pages>(
 pub(crate) fn close<P: Pages>(pages: &P, meta: &Meta, cell: u32) -> Result<CellEntry> {
     loop {
         pages.check_interrupt()?;
-        let entry = crate::state::read_entry(pages, meta, cell)?;
+        let entry = read_entry(pages, meta, cell)?;
         if entry.last_tail.is_none() {
             return Ok(entry);
         }
         let page = pages.read(entry.last_tail)?;
         if !page.is(Kind::Tail, TailHead::owner(cell, entry.last_sequence)) {
-            return Err(DimspaceError::damaged(
-                entry.last_tail,
-                "the last page of a tail is the one that its cell names",
-            ));
+            return Err(not_last(entry.last_tail));
         }
         let rows = TailHead::read(&page, entry.last_tail, meta)?.rows;
         drop(page);

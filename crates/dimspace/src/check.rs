@@ -510,5 +510,6 @@ fn is_plausible(scales: &ScaleSet, record: &RowRecord, bytes: &[u8]) -> bool {
     let residual = f64::from(residual_value(record.residual));
     // bfloat16 has 8 bits, rounded up; beyond float32 there is only infinity.
     let most = (known + slack) * (1.0 + 1.0 / 64.0);
-    residual >= known - slack && (record.is_clamped || residual <= most || most >= f64::from(f32::MAX) / 2.0)
+    // What is clamped may lie anywhere beyond, or so far from the scale's start that float32 does not hold the difference.
+    record.is_clamped || (residual >= known - slack && (residual <= most || most >= f64::from(f32::MAX) / 2.0))
 }

@@ -300,7 +300,10 @@ impl WholeCell {
         entry.epoch = entry.epoch.wrapping_add(1);
         (entry.first_rows, entry.last_rows) = (chain.first, chain.last);
         (entry.rows, entry.segments) = (chain.rows, chain.segments);
-        (entry.first_tail, entry.first_sequence) = self.taken.stays;
+        // A tail that began since the cell was read stays as it is.
+        if !self.taken.stays.0.is_none() {
+            (entry.first_tail, entry.first_sequence) = self.taken.stays;
+        }
     }
 
     /// Frees the pages that were read.

@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::ops::Deref;
+use std::rc::Rc;
 use std::thread;
 
 use dimspace::{Block, CellLock, DimspaceError, PAGE_BYTES, Page, Pages, Result};
@@ -15,6 +16,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
 
 use super::index_relation::IndexRelation;
+use super::recent::{FileNode, RecentBuffers};
 use super::wal::IndexRecord;
 
 /// The same functions as in `pg_sys`, without a guard of their own: two calls under one guard cost half.
@@ -29,6 +31,12 @@ pub(super) mod raw {
             mode: pg_sys::ReadBufferMode::Type,
             strategy: pg_sys::BufferAccessStrategy,
         ) -> pg_sys::Buffer;
+        pub fn ReadRecentBuffer(
+            file: super::FileNode,
+            fork: pg_sys::ForkNumber::Type,
+            block: pg_sys::BlockNumber,
+            recent: pg_sys::Buffer,
+        ) -> bool;
         pub fn LockBuffer(buffer: pg_sys::Buffer, mode: std::ffi::c_int);
         pub fn UnlockReleaseBuffer(buffer: pg_sys::Buffer);
     }
@@ -68,6 +76,8 @@ pub struct IndexPages<'i> {
     is_vacuum: bool,
     /// Pages that there are at least.
     known: Cell<u32>,
+    /// Where pages were found before; none for what lies in buffers of this backend.
+    recent: Option<Rc<RecentBuffers>>,
 }
 
 impl<'i> IndexPages<'i> {
@@ -80,6 +90,7 @@ impl<'i> IndexPages<'i> {
             strategy: std::ptr::null_mut(),
             is_vacuum: false,
             known: Cell::new(0),
+            recent: (!index.is_local()).then(|| RecentBuffers::of(index.file())),
         }
     }
 
@@ -95,7 +106,7 @@ impl<'i> IndexPages<'i> {
 
     /// Takes the pages that an unlogged index has again after a crash.
     pub fn for_empty(index: IndexRelation<'i>) -> Self {
-        Self { fork: pg_sys::ForkNumber::INIT_FORKNUM, ..Self::for_build(index) }
+        Self { fork: pg_sys::ForkNumber::INIT_FORKNUM, recent: None, ..Self::for_build(index) }
     }
 
     /// Logs every page, at the end of a build.
@@ -113,17 +124,42 @@ impl<'i> IndexPages<'i> {
         if block.0 >= self.known.get() && block.0 >= self.blocks() {
             return Err(DimspaceError::damaged(block, "a page that is named lies before the end"));
         }
+        if let Some(buffer) = self.pin_recent(block, lock) {
+            return Ok(buffer);
+        }
         let (index, fork, strategy) = (self.index.as_ptr(), self.fork, self.strategy);
         // SAFETY: the index is open and locked while `self` lives, and the block lies before its end.  Only calls stand under the
         // guard; an error leaves a pin to the transaction's abort.
-        Ok(unsafe {
+        let buffer = unsafe {
             pg_guard_ffi_boundary(|| {
                 let mode = pg_sys::ReadBufferMode::RBM_NORMAL;
                 let buffer = raw::ReadBufferExtended(index, fork, block.0, mode, strategy);
                 raw::LockBuffer(buffer, lock as std::ffi::c_int);
                 buffer
             })
-        })
+        };
+        if let Some(recent) = &self.recent {
+            recent.remember(block.0, buffer);
+        }
+        Ok(buffer)
+    }
+
+    /// Pins and locks a page in the buffer where it was before, if it still is there.
+    fn pin_recent(&self, block: Block, lock: u32) -> Option<pg_sys::Buffer> {
+        let recent = self.recent.as_ref()?;
+        let (file, fork, buffer) = (recent.file(), self.fork, recent.buffer(block.0)?);
+        // SAFETY: the server looks itself whether a buffer of its own, as `ReadBufferExtended` returned it, holds this page of this
+        // file.  Only calls stand under the guard.
+        let is_there = unsafe {
+            pg_guard_ffi_boundary(|| {
+                let is_there = raw::ReadRecentBuffer(file, fork, block.0, buffer);
+                if is_there {
+                    raw::LockBuffer(buffer, lock as std::ffi::c_int);
+                }
+                is_there
+            })
+        };
+        is_there.then_some(buffer)
     }
 
     /// Returns a page from the free space map that is free indeed.
@@ -215,6 +251,11 @@ impl<'i> Pages for IndexPages<'i> {
         if self.writes == Writes::Logged {
             // SAFETY: the index is open and locked.
             unsafe { pg_sys::RecordFreeIndexPage(self.index.as_ptr(), block.0) }
+            if !self.is_vacuum {
+                // Searches begin at the root of the map, which only VACUUM would tell of the page.
+                // SAFETY: as above.
+                unsafe { pg_sys::FreeSpaceMapVacuumRange(self.index.as_ptr(), block.0, block.0.saturating_add(1)) }
+            }
         }
     }
 

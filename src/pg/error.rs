@@ -30,6 +30,8 @@ pub mod code {
     pub const DAMAGED: Code = Code::ERRCODE_DATA_CORRUPTED;
     /// A page of an index breaks a rule of its layout.
     pub const INDEX_DAMAGED: Code = Code::ERRCODE_INDEX_CORRUPTED;
+    /// A relation of another kind than what is asked for.
+    pub const WRONG_KIND: Code = Code::ERRCODE_WRONG_OBJECT_TYPE;
     /// A limit was exceeded.
     pub const LIMIT: Code = Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED;
     /// Not allowed.

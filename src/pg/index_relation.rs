@@ -8,6 +8,7 @@ use vector::Packed;
 
 use super::dimvec_datum::DimvecArg;
 use super::error::PgResult;
+use super::recent::FileNode;
 use super::reloptions::Options;
 
 const NO_SUBTRANSACTION: pg_sys::SubTransactionId = 0;
@@ -44,6 +45,20 @@ impl<'a> IndexRelation<'a> {
     pub fn oid(self) -> pg_sys::Oid {
         // SAFETY: open, as `of_ptr` says.
         unsafe { (*self.raw).rd_id }
+    }
+
+    /// Returns what names its file.
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    pub(super) fn file(self) -> FileNode {
+        // SAFETY: open, as `of_ptr` says.
+        unsafe { (*self.raw).rd_node }
+    }
+
+    /// Returns what names its file.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    pub(super) fn file(self) -> FileNode {
+        // SAFETY: open, as `of_ptr` says.
+        unsafe { (*self.raw).rd_locator }
     }
 
     fn persistence(self) -> u8 {

@@ -1,0 +1,91 @@
+//! An index that a user names, with its table, for functions that look into it.
+
+use std::thread;
+
+use pgrx::pg_sys;
+
+use super::error::{PgResult, code, fault};
+use super::index_relation::IndexRelation;
+
+/// What others may do meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Anything but to alter it.
+    Anything,
+    /// Only read.
+    Reading,
+}
+
+impl Beside {
+    fn lock(self) -> pg_sys::LOCKMODE {
+        let lock = if self == Self::Reading { pg_sys::ShareLock } else { pg_sys::AccessShareLock };
+        lock as pg_sys::LOCKMODE
+    }
+}
+
+/// An index of dimspace and its table, open and locked until dropped.
+pub struct NamedIndex {
+    table: pg_sys::Relation,
+    index: pg_sys::Relation,
+    lock: pg_sys::LOCKMODE,
+}
+
+impl NamedIndex {
+    /// Opens an index.  Errors: 42809 no index of dimspace; 42501 the user may not read the table; 0A000 temporary, and of another
+    /// session.
+    pub fn open(oid: pg_sys::Oid, beside: Beside) -> PgResult<Self> {
+        // SAFETY: a catalog lookup; it returns no relation for what is no index.
+        let table = unsafe { pg_sys::IndexGetRelation(oid, true) };
+        if table == pg_sys::InvalidOid {
+            return Err(no_index(oid));
+        }
+        // SAFETY: a catalog lookup.
+        let rights =
+            unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), pg_sys::ACL_SELECT as pg_sys::AclMode) };
+        if rights != pg_sys::AclResult::ACLCHECK_OK {
+            return Err(fault(code::DENIED, "permission denied for the table of the index"));
+        }
+        let lock = beside.lock();
+        // SAFETY: raises an error where one of them is gone by now; the table is locked first, as everybody does.
+        let (table, index) = unsafe { (pg_sys::table_open(table, lock), pg_sys::index_open(oid, lock)) };
+        let named = Self { table, index, lock };
+        named.refuse_others()?;
+        Ok(named)
+    }
+
+    fn refuse_others(&self) -> PgResult<()> {
+        // SAFETY: open; every open relation has its row of pg_class.
+        let (class, oid, is_our_temp) =
+            unsafe { (*(*self.index).rd_rel, (*self.index).rd_id, (*self.index).rd_islocaltemp) };
+        // SAFETY: a catalog lookup.
+        let method = unsafe { pg_sys::get_index_am_oid(c"dimspace".as_ptr(), true) };
+        if class.relam != method || class.relkind as u8 != pg_sys::RELKIND_INDEX {
+            return Err(no_index(oid));
+        } else if class.relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP && !is_our_temp {
+            return Err(fault(code::UNSUPPORTED, "temporary indexes of other sessions cannot be read"));
+        }
+        Ok(())
+    }
+
+    /// Returns the index.
+    pub fn index(&self) -> IndexRelation<'_> {
+        // SAFETY: an index of dimspace, open while `self` lives.
+        unsafe { IndexRelation::of_ptr(self.index) }
+    }
+}
+
+fn no_index(oid: pg_sys::Oid) -> pg_sys::panic::ErrorReport {
+    fault(code::WRONG_KIND, format!("relation {} is no index of dimspace", oid.to_u32()))
+}
+
+impl Drop for NamedIndex {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            // SAFETY: opened by `open` with this lock, closed once, here.
+            unsafe {
+                pg_sys::index_close(self.index, self.lock);
+                pg_sys::table_close(self.table, self.lock);
+            }
+        }
+    }
+}

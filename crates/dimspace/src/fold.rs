@@ -122,7 +122,14 @@ pub(crate) fn read_own_tail<P: Pages>(
     cell: u32,
     sequence: u32,
 ) -> Result<TailPage> {
-    let page = TailPage::read(pages, meta, block, cell, sequence)?;
+    let page = match TailPage::read(pages, meta, block, cell, sequence) {
+        Err(damage @ DimspaceError::Damaged { .. }) => {
+            // Inserts do not wait for the cell's lock, and may use a scale set that came since.
+            let meta = tail::newer_meta(pages, meta, damage)?;
+            TailPage::read(pages, &meta, block, cell, sequence)?
+        }
+        page => page?,
+    };
     page.ok_or_else(|| DimspaceError::damaged(block, "a tail's page has its kind, cell and sequence number"))
 }
 

@@ -7,7 +7,7 @@ use crate::error::{DimspaceError, Result};
 use crate::layout::{CellEntry, Meta, RowRecord, TailHead};
 use crate::page::{Block, CellLock, Kind, PAYLOAD_BYTES, Page, Pages, Record, Slot};
 use crate::space;
-use crate::state::{lock_cell_entry, read_entry, take_number};
+use crate::state::{lock_cell_entry, read_entry, read_meta, take_number};
 
 /// A row on its way into a tail.
 pub(crate) struct NewRow<'a> {
@@ -56,7 +56,13 @@ fn put<P: Pages>(
             drop(record);
             return expect_change(pages, meta, cell, entry);
         };
-        let head = TailHead::read(record.page(last), entry.last_tail, meta)?;
+        let head = match TailHead::read(record.page(last), entry.last_tail, meta) {
+            Ok(head) => head,
+            Err(damage) => {
+                drop(record);
+                return newer_meta(pages, meta, damage).map(|_| None);
+            }
+        };
         let is_ours = head.rows == 0 || head.scale_set == row.scale_set;
         if is_ours && usize::from(head.rows) < TailHead::rows_per_page(meta, row.scale_set) {
             let rows = write_row(record.page_mut(last), head, row, rest);
@@ -68,6 +74,12 @@ fn put<P: Pages>(
         write_row(page, TailHead { rows: 0, scale_set: row.scale_set, rest: Block::NONE, number: 0 }, row, rest);
     })?;
     Ok(is_linked.then_some(1))
+}
+
+/// Returns the meta page if scale sets came since another was read: then what looked damaged may be coded in one of them.
+pub(crate) fn newer_meta<P: Pages>(pages: &P, meta: &Meta, damage: DimspaceError) -> Result<Meta> {
+    let now = read_meta(pages)?;
+    if now.scale_sets == meta.scale_sets { Err(damage) } else { Ok(now) }
 }
 
 /// Returns `None` when the tail ends elsewhere now; that its entry still names a page which is not the last is damage.
@@ -152,9 +164,10 @@ fn link_page<P: Pages>(
 
 /// Puts an empty page behind a tail that ends with rows, so that all of them can be folded; the caller holds the cell's lock.
 pub(crate) fn close<P: Pages>(pages: &P, meta: &Meta, cell: u32) -> Result<CellEntry> {
+    let mut meta = meta.clone();
     loop {
         pages.check_interrupt()?;
-        let entry = read_entry(pages, meta, cell)?;
+        let entry = read_entry(pages, &meta, cell)?;
         if entry.last_tail.is_none() {
             return Ok(entry);
         }
@@ -162,13 +175,18 @@ pub(crate) fn close<P: Pages>(pages: &P, meta: &Meta, cell: u32) -> Result<CellE
         if !page.is(Kind::Tail, TailHead::owner(cell, entry.last_sequence)) {
             return Err(not_last(entry.last_tail));
         }
-        let rows = TailHead::read(&page, entry.last_tail, meta)?.rows;
+        let head = TailHead::read(&page, entry.last_tail, &meta);
         drop(page);
-        if rows == 0 {
-            return Ok(entry);
+        match head {
+            Ok(TailHead { rows: 0, .. }) => return Ok(entry),
+            Ok(_) => {}
+            Err(damage) => {
+                meta = newer_meta(pages, &meta, damage)?;
+                continue;
+            }
         }
         let empty = TailHead { rows: 0, scale_set: meta.scale_sets as u16, rest: Block::NONE, number: 0 };
-        link(pages, meta, cell, &entry, |page| empty.write(page))?;
+        link(pages, &meta, cell, &entry, |page| empty.write(page))?;
     }
 }
 

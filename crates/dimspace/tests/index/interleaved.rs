@@ -7,7 +7,7 @@ use dimspace::memory::{MemoryPages, Random, Schedule};
 use dimspace::{Cache, DimspaceError, cleanup};
 
 use crate::history::{History, Moment};
-use crate::world::{Case, check_all, delete, empty_index, insert_value, ranges, scan, value};
+use crate::world::{Case, built_index, check_all, delete, empty_index, insert_value, ranges, scan, value};
 use crate::{long_steps, over_seeds};
 
 /// What the sessions share.
@@ -131,8 +131,10 @@ fn run(seed: u64, dimensions: u32, inserts: usize) -> u64 {
     const ROUNDS: u64 = 3;
     let mut random = Random::new(seed);
     let case = Case::new(&mut random, dimensions);
-    let pages = empty_index(&case);
-    let mut shared = Shared { pages, history: Mutex::default(), case, dimensions, inserts };
+    let mut history = History::default();
+    let is_built = random.one_in(3);
+    let pages = if is_built { built_index(&mut random, &case, dimensions, &mut history) } else { empty_index(&case) };
+    let mut shared = Shared { pages, history: Mutex::new(history), case, dimensions, inserts };
     for _ in 0..ROUNDS {
         shared.pages.checkpoint();
         shared.history().checkpoint();

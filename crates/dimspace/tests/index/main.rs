@@ -3,6 +3,7 @@
 //! A failure prints its seed.  `DIMSPACE_SEED` runs that one seed only; `DIMSPACE_STEPS` says how many steps the long runs
 //! take (100,000 without it): `DIMSPACE_STEPS=1000000 cargo test -p dimspace --release --test index -- --ignored`.
 
+mod damage;
 mod history;
 mod interleaved;
 mod sequential;

@@ -4,7 +4,7 @@ use dimspace::memory::{MemoryPages, Random};
 use dimspace::{Cache, DimspaceError, cleanup};
 
 use crate::history::History;
-use crate::world::{Case, check_all, delete, empty_index, insert_value, ranges, scan, value};
+use crate::world::{Case, built_index, check_all, delete, empty_index, insert_value, ranges, scan, value};
 use crate::{long_steps, over_seeds};
 
 struct Run {
@@ -21,13 +21,19 @@ impl Run {
     fn new(seed: u64, dimensions: u32) -> Self {
         let mut random = Random::new(seed);
         let case = Case::new(&mut random, dimensions);
+        let mut history = History::default();
+        let is_built = random.one_in(3);
         let mut run = Self {
-            pages: empty_index(&case),
+            pages: if is_built {
+                built_index(&mut random, &case, dimensions, &mut history)
+            } else {
+                empty_index(&case)
+            },
             random,
             case,
             dimensions,
             caches: Default::default(),
-            history: History::default(),
+            history,
         };
         run.checkpoint();
         run

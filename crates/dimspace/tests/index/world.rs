@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use atom::Never;
 use dimspace::check::{Stored, StoredRow, check, rows};
 use dimspace::codes::Scale;
-use dimspace::layout::Meta;
+use dimspace::kmeans::{Alone, Matrix};
+use dimspace::layout::{Meta, OddKind};
 use dimspace::memory::{MemoryPages, Random};
 use dimspace::metric::Metric;
 use dimspace::{
-    Block, Cache, Condition, DimspaceError, Found, RangeScan, Settings, Tid, Tuning, Value as Given, bulk_delete,
-    create, insert,
+    Block, Builder, Cache, Condition, DimspaceError, Encoder, Found, RangeScan, Settings, Tid, Trained, Tuning,
+    Value as Given, bulk_delete, create, insert, train,
 };
 use vector::distance::Path;
 
@@ -201,6 +203,55 @@ pub fn empty_index(case: &Case) -> MemoryPages {
     let pages = MemoryPages::new();
     create(&pages, &case.settings).expect("nothing fails in memory");
     pages
+}
+
+/// Returns an index built from rows, which the history then knows.
+pub fn built_index(random: &mut Random, case: &Case, dimensions: u32, history: &mut History) -> MemoryPages {
+    let pages = MemoryPages::new();
+    let settings = Settings { dimensions, ..case.settings };
+    let mut sample = Matrix::new(dimensions as usize);
+    let mut given = Vec::new();
+    for _ in 0..random.below(case.rows_max) {
+        let value = value(random, case, dimensions, &pages);
+        if let Some(values) = rounded(&value) {
+            sample.push(&values);
+        }
+        given.push((history.place(), value));
+    }
+    let cells = 1 + random.below(6);
+    let trained = train(&sample, cells, settings.metric, case.tuning.path, &Alone, &Never).expect("never interrupted");
+    build(&pages, &settings, &trained, case, &given).expect("nothing fails in memory");
+    for (tid, value) in given {
+        let now = history.now(pages.records());
+        history.begin(tid, value, now);
+        history.end(tid, true, now);
+    }
+    pages
+}
+
+fn build(
+    pages: &MemoryPages,
+    settings: &Settings,
+    trained: &Trained,
+    case: &Case,
+    given: &[(Tid, Value)],
+) -> Result<(), DimspaceError> {
+    let encoder = Encoder::new(trained, settings, case.tuning.path);
+    let (mut coded, mut odd) = (Vec::new(), Vec::new());
+    for (tid, value) in given {
+        let mut bytes = Vec::new();
+        match rounded(value).map(|values| encoder.encode(*tid, &values, &mut bytes)) {
+            Some(Some(cell)) => coded.push((cell, bytes)),
+            Some(None) => odd.push((*tid, OddKind::Zero)),
+            None => odd.push((*tid, OddKind::Null)),
+        }
+    }
+    coded.sort();
+    let mut rows_per_cell = vec![0; trained.centroids.rows()];
+    coded.iter().for_each(|(cell, _)| rows_per_cell[*cell as usize] += 1);
+    let mut builder = Builder::new(pages, settings, trained, &rows_per_cell)?;
+    coded.iter().try_for_each(|(cell, row)| builder.push(*cell, row))?;
+    odd.iter().try_for_each(|(tid, kind)| builder.push_odd(*tid, *kind))
 }
 
 /// Deletes; every row that must be there has to be asked for.

@@ -324,7 +324,7 @@ fn is_past_tail(owner: u64, live: &Live) -> bool {
 /// Makes quantiles anew when the number of rows has changed by a fifth, and a wider scale set when many codes are clamped.
 fn refresh_quantiles<P: Pages>(pages: &P, live: u64) -> Result<()> {
     let meta = read_meta(pages)?;
-    if meta.scale_sets == 0 || live.abs_diff(meta.quantile_rows) * 5 <= meta.quantile_rows {
+    if meta.scale_sets == 0 || live.abs_diff(meta.quantile_rows).saturating_mul(5) <= meta.quantile_rows {
         return Ok(());
     }
     let Some(_lock) = pages.try_lock(CellLock::GROWTH)? else { return Ok(()) };

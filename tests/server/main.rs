@@ -18,6 +18,7 @@ mod content_hash;
 mod crash;
 mod damage;
 mod dim_range;
+mod dimspace;
 mod dimvec;
 mod embed_program;
 mod embeddings;

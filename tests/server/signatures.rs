@@ -17,7 +17,8 @@ use postgres::Client;
 use crate::support::Database;
 
 /// Functions that are written against the server's calling convention by hand: symbol, arguments, result.
-const BY_HAND: [(&str, &[&str], &str); 13] = [
+const BY_HAND: [(&str, &[&str], &str); 14] = [
+    ("dimspace_handler", &["internal"], "index_am_handler"),
     ("dimvec_cosine_distance", &["dimvec", "dimvec"], "double precision"),
     ("dimvec_cosine_similarity", &["dimvec", "dimvec"], "double precision"),
     ("dimvec_inner_product", &["dimvec", "dimvec"], "double precision"),

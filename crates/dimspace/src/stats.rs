@@ -304,3 +304,130 @@ impl<'a, P: Pages> CellSample<'a, P> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use atom::Never;
+
+    use super::*;
+    use crate::build::{Builder, Encoder, train};
+    use crate::create::{Settings, create};
+    use crate::insert::{Cache, Tuning, Value, insert};
+    use crate::kmeans::Alone;
+    use crate::layout::Tid;
+    use crate::memory::{MemoryPages, Random};
+    use crate::metric::Metric;
+    use crate::vacuum::{bulk_delete, cleanup};
+
+    const TUNING: Tuning = Tuning { fold_rows: 8, split_rows: 30, first_fold_rows: 12, path: Path::Scalar };
+
+    fn settings(metric: Metric) -> Settings {
+        Settings { metric, planes: 2, is_rounded: false, dimensions: 0, build: 1 }
+    }
+
+    fn inserted(metric: Metric, rows: u16) -> MemoryPages {
+        let pages = MemoryPages::new();
+        create(&pages, &settings(metric)).unwrap();
+        let (mut cache, mut random) = (Cache::default(), Random::new(9));
+        for offset in 1..=rows {
+            let values: Vec<f32> = (0..4).map(|_| random.below(100) as f32 - 50.0).collect();
+            let value = if offset % 10 == 0 { Value::Null } else { Value::Vector(&values) };
+            insert(&pages, &mut cache, &TUNING, Tid { block: 0, offset }, value, false).unwrap();
+        }
+        pages
+    }
+
+    #[test]
+    fn rows_are_counted_where_they_lie() {
+        let pages = inserted(Metric::L2, 200);
+        bulk_delete(&pages, &mut |tid| tid.offset % 20 < 3).unwrap();
+        let stats = stats(&pages, Path::Scalar).unwrap();
+        // Of 20 rows the first two are dead vectors, the twentieth a dead NULL, the tenth a live one.
+        assert_eq!((stats.rows, stats.odd_rows, stats.dead_rows), (160, 10, 30));
+        assert_eq!((stats.dimensions, stats.scale_sets), (4, 1));
+        assert!(stats.cells > 1 && stats.segments >= stats.cells.into() && stats.tail_rows < stats.rows, "{stats:?}");
+        assert!(stats.tail_pages >= 1 && stats.pages_of(Kind::Tail) >= stats.tail_pages as u32);
+        assert!(stats.cell_rows_min <= stats.cell_rows_median && stats.cell_rows_median <= stats.cell_rows_max);
+        assert!(stats.cell_rows_max > 0 && stats.cell_rows_max < stats.rows);
+        assert_eq!(stats.pages.iter().sum::<u32>(), pages.blocks());
+        assert_eq!(stats.bytes, u64::from(pages.blocks()) * 8192);
+        assert_eq!(stats.bytes_per_value, Some(stats.bytes as f64 / 640.0));
+        assert_eq!((stats.pages_of(Kind::Meta), stats.pages_of(Kind::Cells), stats.pages_of(Kind::Odd)), (1, 1, 1));
+    }
+
+    #[test]
+    fn vacuum_leaves_no_dead_rows_in_cells_that_have_many() {
+        let pages = inserted(Metric::L2, 100);
+        bulk_delete(&pages, &mut |tid| tid.offset > 10).unwrap();
+        cleanup(&pages, &TUNING).unwrap();
+        let stats = stats(&pages, Path::Scalar).unwrap();
+        assert_eq!((stats.rows, stats.odd_rows), (9, 1));
+        // The NULLs keep their places; rows on the last page of a tail may stay, too.
+        assert!(stats.dead_rows >= 9 && stats.dead_rows < 40, "{stats:?}");
+        assert!(stats.pages_of(Kind::Free) > 0);
+    }
+
+    #[test]
+    fn an_empty_index_has_no_shares() {
+        let pages = MemoryPages::new();
+        create(&pages, &settings(Metric::Cosine)).unwrap();
+        let stats = stats(&pages, Path::Scalar).unwrap();
+        assert_eq!((stats.cells, stats.rows, stats.segments, stats.dimensions), (1, 0, 0, 0));
+        assert_eq!((stats.bytes_per_value, stats.misplaced_share), (None, None));
+        assert_eq!((stats.bytes, stats.cell_rows_max), (2 * 8192, 0));
+    }
+
+    #[test]
+    fn one_cell_without_a_scale_set_has_no_misplaced_rows() {
+        let stats = stats(&inserted(Metric::InnerProduct, 8), Path::Scalar).unwrap();
+        assert_eq!((stats.cells, stats.scale_sets, stats.rows, stats.tail_rows), (1, 0, 8, 8));
+        assert_eq!(stats.misplaced_share, Some(0.0));
+    }
+
+    /// Builds two cells of as many rows each, the first of each in the other's cell.
+    fn swapped(rows: [[f32; 2]; 10], swaps: usize) -> MemoryPages {
+        let pages = MemoryPages::new();
+        let mut sample = Matrix::new(2);
+        rows.iter().for_each(|row| sample.push(row));
+        let trained = train(&sample, 2, Metric::L2, Path::Scalar, &Alone, &Never).unwrap();
+        let encoder = Encoder::new(&trained, &settings(Metric::L2), Path::Scalar);
+        let mut builder = Builder::new(&pages, &settings(Metric::L2), &trained, &[5, 5]).unwrap();
+        let mut coded = Vec::new();
+        for (place, row) in rows.iter().enumerate() {
+            let mut bytes = Vec::new();
+            let cell = encoder.encode(Tid { block: 0, offset: place as u16 + 1 }, row, &mut bytes).unwrap();
+            coded.push((cell, bytes));
+        }
+        // Rows of equal cells are dealt out to both.
+        coded.sort_by_key(|(cell, _)| *cell);
+        (0..swaps).for_each(|swap| coded.swap(swap, 5 + swap));
+        for (place, (_, bytes)) in coded.iter().enumerate() {
+            builder.push(u32::from(place >= 5), bytes).unwrap();
+        }
+        pages
+    }
+
+    #[test]
+    fn rows_in_another_cell_than_the_nearest_are_misplaced() {
+        let apart = std::array::from_fn(|n| [n as f32 * 0.01 + if n < 5 { 0.0 } else { 10.0 }, 1.0]);
+        for swaps in 0..=5 {
+            let stats = stats(&swapped(apart, swaps), Path::Scalar).unwrap();
+            assert_eq!(stats.misplaced_share, Some(swaps as f64 / 5.0));
+            assert_eq!((stats.cell_rows_min, stats.cell_rows_median, stats.cell_rows_max), (5, 5, 5));
+        }
+    }
+
+    #[test]
+    fn a_row_as_near_to_its_own_centroid_is_not_misplaced() {
+        let stats = stats(&swapped([[0.5, 0.25]; 10], 0), Path::Scalar).unwrap();
+        assert_eq!((stats.cells, stats.misplaced_share), (2, Some(0.0)));
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let pages = inserted(Metric::L2, 60);
+        let rows = (0..pages.blocks()).map(Block).find(|block| pages.page(*block).is_kind(Kind::PlaneA)).unwrap();
+        pages.damage(rows, |page| page.set_free());
+        assert!(matches!(stats(&pages, Path::Scalar), Err(DimspaceError::Damaged { .. })));
+    }
+}

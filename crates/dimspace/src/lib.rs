@@ -41,7 +41,7 @@ pub use growth::quantiles_of;
 pub use insert::{Cache, FIRST_FOLD_ROWS, Tuning, Value, insert};
 pub use layout::Tid;
 pub use page::{Block, CellLock, Kind, PAGE_BYTES, Page, Pages, RECORD_PAGES_MAX, Record, Slot};
-pub use scan::{Condition, Found, RangeScan, ScanReport};
+pub use scan::{Condition, Found, Maps, RangeScan, ScanReport};
 pub use vacuum::{Cleaned, Deleted, bulk_delete, cleanup};
 
 /// The most dimensions of an index.

@@ -16,6 +16,7 @@ use std::thread::{self, Thread};
 
 use crate::error::{DimspaceError, Result};
 use crate::page::{Block, CellLock, Kind, Page, Pages, RECORD_PAGES_MAX, Record, Slot};
+use crate::scan::Maps;
 
 /// The session of a thread that no schedule started.
 const NO_SESSION: usize = usize::MAX;
@@ -265,12 +266,24 @@ pub struct MemoryPages {
     has_failed: AtomicBool,
     /// Whether records may break the rules that damaged pages make them break.
     is_lenient: bool,
+    /// What scans leave to later ones; gone after a crash, as every session is.
+    maps: Mutex<Maps>,
 }
 
 impl MemoryPages {
     /// Returns an index without pages.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Takes what an earlier scan left.
+    pub fn take_maps(&self) -> Maps {
+        std::mem::take(&mut self.maps.lock().expect("nobody fails while holding it"))
+    }
+
+    /// Leaves the maps of a scan to later ones.
+    pub fn keep_maps(&self, maps: Maps) {
+        *self.maps.lock().expect("nobody fails while holding it") = maps;
     }
 
     /// Returns how many records the log has since the beginning or the last crash.

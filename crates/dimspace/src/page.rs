@@ -241,6 +241,9 @@ pub trait Pages {
     /// Locks a page for reading.  A page beyond the end is damage of whoever named it.
     fn read(&self, block: Block) -> Result<Self::Guard<'_>>;
 
+    /// Has the memory fetch some bytes of a page's contents, and its trailer, if that is easily done.
+    fn prefetch(&self, _block: Block, _places: impl Iterator<Item = usize>) {}
+
     /// Begins a change.
     fn begin(&self) -> Self::Record<'_>;
 

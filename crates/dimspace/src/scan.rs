@@ -9,11 +9,11 @@ use crate::coded::plain_values;
 use crate::codes::{CodeBounds, ExactBounds, Verdict};
 use crate::error::{DimspaceError, Result};
 use crate::growth;
-use crate::layout::{CELLS_PER_PAGE, CellEntry, Meta, OddKind, RowsHead, Tid};
+use crate::layout::{CELLS_PER_PAGE, CellEntry, Meta, OddKind, Tid};
 use crate::metric::Metric;
 use crate::odd;
-use crate::page::{Block, Kind, Pages};
-use crate::segment;
+use crate::page::{Kind, Pages};
+use crate::segment::{self, PLANES, Segment};
 use crate::state::{check_cells_page, read_entry, read_meta};
 use crate::tail::TailPage;
 use crate::tile::{self, RowMask, classify, code};
@@ -66,8 +66,58 @@ pub struct RangeScan {
     first_cells: u32,
     is_finished: bool,
     report: ScanReport,
-    /// Code pages of the segment at hand, a place of each condition and plane.
-    wanted: Vec<Block>,
+    maps: Maps,
+}
+
+/// Where the codes of cells lie: what the heads of their segments say, kept from scan to scan while the cells' epochs stay.
+#[derive(Debug, Default)]
+pub struct Maps {
+    build: u64,
+    cells: Vec<Option<CellMap>>,
+    /// Blocks that are kept.
+    blocks: usize,
+}
+
+#[derive(Debug)]
+struct CellMap {
+    epoch: u64,
+    segments: Vec<Segment>,
+}
+
+impl Maps {
+    /// Blocks that are kept at most: 16 MiB.
+    const BLOCKS_MAX: usize = 4 << 20;
+
+    /// Returns the maps if they are of that build, else none.
+    fn of_build(self, build: u64) -> Self {
+        if self.build == build { self } else { Self { build, ..Self::default() } }
+    }
+
+    /// Takes the map of a cell out; none where there is none of that epoch.
+    fn take(&mut self, cell: u32, epoch: u64) -> Option<CellMap> {
+        let map = self.cells.get_mut(cell as usize)?.take()?;
+        self.blocks -= map.blocks();
+        (map.epoch == epoch).then_some(map)
+    }
+
+    /// Keeps the map of a cell, while there is room.
+    fn keep(&mut self, cell: u32, map: CellMap) {
+        if self.blocks + map.blocks() > Self::BLOCKS_MAX {
+            return;
+        }
+        if self.cells.len() <= cell as usize {
+            self.cells.resize_with(cell as usize + 1, || None);
+        }
+        self.blocks += map.blocks();
+        self.cells[cell as usize] = Some(map);
+    }
+}
+
+impl CellMap {
+    /// Counts a segment as some blocks more than it names.
+    fn blocks(&self) -> usize {
+        self.segments.iter().map(|segment| segment.codes.len() + 20).sum()
+    }
 }
 
 /// How reading a cell ended.
@@ -78,28 +128,35 @@ enum Walk {
     Lost(DimspaceError),
 }
 
+/// How many cells ahead memory is fetched.
+const CELLS_AHEAD: u32 = 2;
 /// Segments of one cell between two looks for an interrupt.
 const SEGMENTS_PER_CHECK: u32 = 64;
 
 impl RangeScan {
-    /// Begins a scan for the rows that meet all conditions.
-    pub fn begin<P: Pages>(pages: &P, conditions: Vec<Condition>) -> Result<Self> {
+    /// Begins a scan for the rows that meet all conditions; `maps` is what an earlier scan of the same index left, or nothing.
+    pub fn begin<P: Pages>(pages: &P, conditions: Vec<Condition>, maps: Maps) -> Result<Self> {
         let meta = read_meta(pages)?;
         let mut scan = Self {
             first_cells: meta.cells,
             // A vector has no such dimension, so it does not lie in the range.
             is_finished: conditions.iter().any(|condition| condition.dimension >= meta.dimensions),
             conditions,
-            meta,
             bounds: Vec::new(),
             read_at: Vec::new(),
             report: ScanReport::default(),
-            wanted: Vec::new(),
+            maps: maps.of_build(meta.build),
+            meta,
         };
         if !scan.is_finished {
             scan.read_bounds(pages, 0)?;
         }
         Ok(scan)
+    }
+
+    /// Ends the scan; returns what the next one of this index begins with.
+    pub fn into_maps(self) -> Maps {
+        self.maps
     }
 
     /// Returns what the scan did so far.
@@ -157,6 +214,7 @@ impl RangeScan {
         let entries = self.entries(pages, first, end)?;
         let mut parts = Vec::with_capacity(entries.len());
         for (cell, entry) in (first..end).zip(&entries) {
+            self.prefetch_cell(pages, cell + CELLS_AHEAD);
             let from = found.len();
             let is_whole = !self.is_born_later(cell) && self.try_cell(pages, cell, entry, found)? == Walk::Whole;
             if !is_whole {
@@ -238,14 +296,17 @@ impl RangeScan {
     }
 
     fn read_cell<P: Pages>(&mut self, pages: &P, cell: u32, entry: &CellEntry, found: &mut Vec<Found>) -> Result<()> {
-        let mut block = entry.first_rows;
-        for number in 0..entry.segments {
-            if number % SEGMENTS_PER_CHECK == SEGMENTS_PER_CHECK - 1 {
-                pages.check_interrupt()?;
-                segment::check_length(pages, block, number)?;
+        let map = self.map_of(pages, cell, entry)?;
+        for (n, segment) in map.segments.iter().enumerate() {
+            if let Some(next) = map.segments.get(n + 1) {
+                self.prefetch(pages, next);
             }
-            block = self.read_segment(pages, cell, block, found)?;
+            if n as u32 % SEGMENTS_PER_CHECK == SEGMENTS_PER_CHECK - 1 {
+                pages.check_interrupt()?;
+            }
+            self.read_segment(pages, segment, found)?;
         }
+        self.maps.keep(cell, map);
         let (mut block, mut sequence) = (entry.first_tail, entry.first_sequence);
         while !block.is_none() {
             let page = TailPage::read(pages, &self.meta, block, cell, sequence)?;
@@ -258,47 +319,64 @@ impl RangeScan {
         Ok(())
     }
 
-    /// Adds the rows of a segment; returns the page of the next one.
-    fn read_segment<P: Pages>(&mut self, pages: &P, cell: u32, block: Block, found: &mut Vec<Found>) -> Result<Block> {
-        let page = read_rows_page(pages, block)?;
-        let head = RowsHead::read(&page, block, &self.meta)?;
-        let (number, next) = (page.owner(), page.next());
-        if head.cell != cell {
-            return Err(DimspaceError::damaged(block, "a page of rows belongs to the cell that leads to it"));
+    /// Returns where the codes of a cell lie.  While its epoch stays, so do they.
+    fn map_of<P: Pages>(&mut self, pages: &P, cell: u32, entry: &CellEntry) -> Result<CellMap> {
+        if let Some(map) = self.maps.take(cell, entry.epoch) {
+            return Ok(map);
         }
-        self.wanted.clear();
-        for condition in &self.conditions {
-            let (page_number, _) = head.shape.place(condition.dimension as usize);
-            self.wanted.extend((0..2).map(|plane| head.code_block(&page, plane, page_number)));
+        self.report.pages += u64::from(entry.segments);
+        let segments = segment::read_chain(pages, &self.meta, cell, entry.first_rows, entry.segments)?;
+        Ok(CellMap { epoch: entry.epoch, segments })
+    }
+
+    /// Has the memory fetch what will be read of a cell, if the maps know it.
+    fn prefetch_cell<P: Pages>(&self, pages: &P, cell: u32) {
+        let map = self.maps.cells.get(cell as usize).and_then(Option::as_ref);
+        if let Some(segment) = map.and_then(|map| map.segments.first()) {
+            self.prefetch(pages, segment);
         }
-        drop(page);
+    }
+
+    /// Has the memory fetch what the first condition reads of a segment.
+    fn prefetch<P: Pages>(&self, pages: &P, segment: &Segment) {
+        let Some(condition) = self.conditions.first() else { return };
+        let (number, dimension) = segment.head.shape.place(condition.dimension as usize);
+        pages.prefetch(segment.code_block(0, number), segment.head.shape.column_starts(dimension));
+        if segment.head.planes == 2 {
+            pages.prefetch(segment.code_block(1, number), std::iter::empty());
+        }
+    }
+
+    /// Adds the rows of a segment.
+    fn read_segment<P: Pages>(&mut self, pages: &P, segment: &Segment, found: &mut Vec<Found>) -> Result<()> {
+        let (inside, possible) = self.judge_segment(pages, segment)?;
+        if possible.is_empty() {
+            return Ok(());
+        }
+        let page = pages.read(segment.block)?;
         self.report.pages += 1;
-        let (inside, possible) = self.judge_segment(pages, &head, number)?;
-        if !possible.is_empty() {
-            let page = read_rows_page(pages, block)?;
-            if page.owner() != number {
-                return Err(DimspaceError::damaged(block, "a page of rows keeps its segment"));
-            }
-            for row in possible.iter() {
-                if let Some(record) = head.record(&page, row).filter(|record| !record.is_dead) {
-                    found.push(Found { tid: record.tid, recheck: !inside.get(row) });
-                }
+        if !page.is(Kind::Rows, segment.number) {
+            return Err(DimspaceError::damaged(segment.block, "a page of rows keeps its segment"));
+        }
+        for row in possible.iter() {
+            if let Some(record) = segment.head.record(&page, row).filter(|record| !record.is_dead) {
+                found.push(Found { tid: record.tid, recheck: !inside.get(row) });
             }
         }
-        Ok(next)
+        Ok(())
     }
 
     /// Returns which rows of a segment meet all conditions for sure, and which may.
-    fn judge_segment<P: Pages>(&mut self, pages: &P, head: &RowsHead, number: u64) -> Result<(RowMask, RowMask)> {
+    fn judge_segment<P: Pages>(&mut self, pages: &P, segment: &Segment) -> Result<(RowMask, RowMask)> {
+        let head = &segment.head;
         let rows = head.shape.rows();
         let (mut inside, mut possible) = (RowMask::all(rows), RowMask::all(rows));
         let from = (usize::from(head.scale_set) - 1) * self.conditions.len();
         for (n, condition) in self.conditions.iter().enumerate() {
             let bounds = self.bounds[from + n];
-            let (_, dimension) = head.shape.place(condition.dimension as usize);
-            let (a_block, b_block) = (self.wanted[2 * n], self.wanted[2 * n + 1]);
+            let (number, dimension) = head.shape.place(condition.dimension as usize);
             let mut high = [0; tile::SEGMENT_ROWS_MAX];
-            let a_page = read_codes_page(pages, a_block, Kind::PlaneA, number)?;
+            let a_page = read_codes_page(pages, segment, 0, number)?;
             let (sure, edge) = classify(a_page.payload(), head.shape, dimension, bounds);
             let edge = edge.and(&possible);
             for row in edge.iter() {
@@ -308,7 +386,7 @@ impl RangeScan {
             self.report.pages += 1;
             let (mut is_in, mut may_be) = (sure, sure.or(&edge));
             if head.planes == 2 && !edge.is_empty() {
-                let b_page = read_codes_page(pages, b_block, Kind::PlaneB, number)?;
+                let b_page = read_codes_page(pages, segment, 1, number)?;
                 self.report.pages += 1;
                 for row in edge.iter() {
                     let low = code(b_page.payload(), head.shape, dimension, row).unwrap_or_default();
@@ -380,17 +458,10 @@ impl RangeScan {
     }
 }
 
-fn read_rows_page<P: Pages>(pages: &P, block: Block) -> Result<P::Guard<'_>> {
+fn read_codes_page<'p, P: Pages>(pages: &'p P, segment: &Segment, plane: usize, number: usize) -> Result<P::Guard<'p>> {
+    let block = segment.code_block(plane, number);
     let page = pages.read(block)?;
-    if page.is_kind(Kind::Rows) {
-        return Ok(page);
-    }
-    Err(DimspaceError::damaged(block, "a cell's chain of segments holds its pages of rows"))
-}
-
-fn read_codes_page<P: Pages>(pages: &P, block: Block, kind: Kind, number: u64) -> Result<P::Guard<'_>> {
-    let page = pages.read(block)?;
-    if page.is(kind, number) {
+    if page.is(PLANES[plane], segment.number) {
         return Ok(page);
     }
     Err(DimspaceError::damaged(block, "a page of codes has its kind and segment"))

@@ -40,6 +40,11 @@ impl Segment {
         Ok(Some(segment))
     }
 
+    /// Returns a page of a plane: 0 is A, 1 is B.
+    pub fn code_block(&self, plane: usize, number: usize) -> Block {
+        self.codes.get(plane * usize::from(self.head.pages) + number).copied().unwrap_or(Block::NONE)
+    }
+
     /// Frees its pages.
     pub fn free<P: Pages>(&self, pages: &P) -> Result<()> {
         // The head first: what it names is then found by nobody.
@@ -111,7 +116,7 @@ fn read_plane<P: Pages>(pages: &P, meta: &Meta, segment: &Segment, plane: usize)
     let mut codes = vec![0; head.shape.rows() * dimensions];
     for number in 0..per_plane {
         pages.check_interrupt()?;
-        let block = segment.codes[plane * per_plane + number];
+        let block = segment.code_block(plane, number);
         let page = pages.read(block)?;
         if !page.is(PLANES[plane], segment.number) {
             return Err(DimspaceError::damaged(block, "a page of codes has its kind and segment"));

@@ -20,8 +20,6 @@ pub const SEGMENT_ROWS_MAX: usize = 504;
 pub const DIMS_PER_PAGE_MIN: usize = 16;
 /// Rows of a block.
 pub const BLOCK_ROWS: usize = 64;
-/// Scoring reads as many dimensions at once.
-const DIMS_AT_ONCE: usize = 4;
 /// Rows and dimensions that are transposed at once.
 const SQUARE: usize = 8;
 
@@ -38,16 +36,14 @@ impl Shape {
     /// Returns the shape with the most dimensions for so many rows, of which 1 to 504 count.
     pub fn for_rows(rows: u16) -> Self {
         let rows = rows.clamp(1, SEGMENT_ROWS_MAX as u16);
-        let dimensions = PAYLOAD_BYTES as u16 / rows;
-        Self { rows, dims_per_page: dimensions - dimensions % DIMS_AT_ONCE as u16 }
+        Self { rows, dims_per_page: PAYLOAD_BYTES as u16 / rows }
     }
 
     /// Returns the shape with numbers that were read; `None` where no page has it.
     pub fn new(rows: u16, dims_per_page: u16) -> Option<Self> {
         let (count, dimensions) = (usize::from(rows), usize::from(dims_per_page));
         let fits = (1..=SEGMENT_ROWS_MAX).contains(&count) && count * dimensions <= PAYLOAD_BYTES;
-        let whole = dimensions >= DIMS_PER_PAGE_MIN && dimensions.is_multiple_of(DIMS_AT_ONCE);
-        (fits && whole).then_some(Self { rows, dims_per_page })
+        (fits && dimensions >= DIMS_PER_PAGE_MIN).then_some(Self { rows, dims_per_page })
     }
 
     /// Returns how many rows there are: 1 to 504.
@@ -55,7 +51,7 @@ impl Shape {
         usize::from(self.rows)
     }
 
-    /// Returns how many dimensions a page holds: a multiple of 4, 16 at least.
+    /// Returns how many dimensions a page holds: 16 at least.
     pub fn dims_per_page(&self) -> usize {
         usize::from(self.dims_per_page)
     }
@@ -83,6 +79,11 @@ impl Shape {
             rows: BLOCK_ROWS.min(rows - first_row),
             start: first_row * dims_per_page,
         })
+    }
+
+    /// Returns where the codes of a dimension begin, block after block.
+    pub fn column_starts(&self, dimension_in_page: usize) -> impl Iterator<Item = usize> + use<> {
+        self.blocks().map(move |block| block.start + dimension_in_page * block.rows)
     }
 
     /// The byte of a code.

@@ -14,8 +14,8 @@ use dimspace::memory::MemoryPages;
 use dimspace::metric::Metric;
 use dimspace::stats::stats;
 use dimspace::{
-    Block, Cache, Condition, Found, Kind, PAGE_BYTES, Pages, RangeScan, Settings, Tid, Tuning, Value, bulk_delete,
-    create, insert,
+    Block, Cache, Condition, Found, Kind, Maps, PAGE_BYTES, Pages, RangeScan, Settings, Tid, Tuning, Value,
+    bulk_delete, create, insert,
 };
 use vector::distance::Path as CpuPath;
 
@@ -66,7 +66,7 @@ impl Golden {
     /// A scan finds the rows that lie in a range; it says of each row but those at a code of a bound that it does.
     fn assert_found(&self, pages: &MemoryPages, dimension: usize, lo: f32, hi: f32) {
         let condition = Condition { dimension: dimension as u32, lo: lo.into(), hi: hi.into() };
-        let mut scan = RangeScan::begin(pages, vec![condition]).unwrap();
+        let mut scan = RangeScan::begin(pages, vec![condition], Maps::default()).unwrap();
         let mut found: Vec<Found> = Vec::new();
         while scan.next(pages, &mut found).unwrap() {}
         let rows = |found: &mut dyn Iterator<Item = &Found>| found.map(|row| row.tid.offset).collect::<BTreeSet<_>>();

@@ -180,10 +180,11 @@ pub fn ranges(random: &mut Random, history: &History, dimensions: u32, pages: &M
 /// Runs a scan to its end.
 pub fn scan(pages: &MemoryPages, ranges: &[Range]) -> Result<Vec<(Tid, bool)>, DimspaceError> {
     let conditions = ranges.iter().map(|range| Condition { dimension: range.dimension, lo: range.lo, hi: range.hi });
-    let mut scan = RangeScan::begin(pages, conditions.collect())?;
+    let mut scan = RangeScan::begin(pages, conditions.collect(), pages.take_maps())?;
     let mut found: Vec<Found> = Vec::new();
     while scan.next(pages, &mut found)? {}
     assert_eq!(scan.report().rows, found.len() as u64);
+    pages.keep_maps(scan.into_maps());
     Ok(found.into_iter().map(|found| (found.tid, found.recheck)).collect())
 }
 

@@ -30,12 +30,18 @@ const CHECKS_MAX: u64 = 200_000;
 /// Few rows make scale sets, folds and splits.
 const TUNING: Tuning = Tuning { fold_rows: 4, split_rows: 12, first_fold_rows: 8, path: Path::Scalar };
 
+/// Dimensions and what they are asked for.
+const RANGES: [(u32, f64, f64); 4] =
+    [(0, -0.5, 0.5), (1, f64::NEG_INFINITY, 0.25), (2, 0.0, 0.0), (4099, 0.0, f64::INFINITY)];
+
 /// Damages an index and uses it.  The first byte says which one.
 pub fn pages(data: &[u8]) {
     let indexes = indexes();
     let Some((which, damage)) = data.split_first() else { return };
     let index = &indexes[usize::from(*which) % indexes.len()];
     let pages = index.crash(index.records()).lenient();
+    // What a session knows from before the damage.
+    let maps = bounded(&pages, |pages| scan(pages, &RANGES[..1], Maps::default()));
     let mut input = Input(damage);
     for _ in 0..DAMAGES_MAX {
         if input.0.is_empty() {
@@ -43,6 +49,7 @@ pub fn pages(data: &[u8]) {
         }
         damage_once(&pages, index, &mut input);
     }
+    bounded(&pages, |pages| scan(pages, &RANGES[..2], maps.unwrap_or_default()));
     read_it(&pages);
     write_it(&pages);
     read_it(&pages);
@@ -87,7 +94,7 @@ fn damage_once(pages: &MemoryPages, index: &MemoryPages, input: &mut Input<'_>) 
             pages.damage(block, |page| *page = other);
         }
         _ => {
-            let (count, keeps_trailer) = (usize::from(input.byte()), input.byte() % 2 == 0);
+            let (count, keeps_trailer) = (usize::from(input.byte()), input.byte() < 128);
             let bytes = input.some(count);
             pages.damage(block, |page| repeat(page, bytes, keeps_trailer));
         }
@@ -114,9 +121,8 @@ fn bounded<T>(pages: &MemoryPages, work: impl FnOnce(&MemoryPages) -> Result<T>)
 }
 
 fn read_it(pages: &MemoryPages) {
-    let ranges = [(0, -0.5, 0.5), (1, f64::NEG_INFINITY, 0.25), (2, 0.0, 0.0), (4099, 0.0, f64::INFINITY)];
-    for range in [&ranges[..1], &ranges[..2], &ranges[..3], &ranges[3..]] {
-        bounded(pages, |pages| scan(pages, range));
+    for ranges in [&RANGES[..1], &RANGES[..3], &RANGES[3..]] {
+        bounded(pages, |pages| scan(pages, ranges, Maps::default()));
     }
     let problems = bounded(pages, check::check);
     let rows = bounded(pages, |pages| check::rows(pages, &mut |_| Ok(())));
@@ -130,14 +136,14 @@ fn read_it(pages: &MemoryPages) {
     }
 }
 
-fn scan(pages: &MemoryPages, ranges: &[(u32, f64, f64)]) -> Result<()> {
+fn scan(pages: &MemoryPages, ranges: &[(u32, f64, f64)], maps: Maps) -> Result<Maps> {
     let conditions = ranges.iter().map(|&(dimension, lo, hi)| Condition { dimension, lo, hi });
-    let mut scan = RangeScan::begin(pages, conditions.collect(), Maps::default())?;
+    let mut scan = RangeScan::begin(pages, conditions.collect(), maps)?;
     let mut found = Vec::new();
     while scan.next(pages, &mut found)? {
         found.clear();
     }
-    Ok(())
+    Ok(scan.into_maps())
 }
 
 fn write_it(pages: &MemoryPages) {

@@ -373,7 +373,9 @@ impl RangeScan {
         let (mut inside, mut possible) = (RowMask::all(rows), RowMask::all(rows));
         let from = (usize::from(head.scale_set) - 1) * self.conditions.len();
         for (n, condition) in self.conditions.iter().enumerate() {
-            let bounds = self.bounds[from + n];
+            // A map may be of a time when the meta page, damaged since, named more.
+            let bounds = self.bounds.get(from + n).copied();
+            let bounds = bounds.ok_or_else(|| DimspaceError::damaged(segment.block, "a segment's scale set exists"))?;
             let (number, dimension) = head.shape.place(condition.dimension as usize);
             let mut high = [0; tile::SEGMENT_ROWS_MAX];
             let a_page = read_codes_page(pages, segment, 0, number)?;

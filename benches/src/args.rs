@@ -11,7 +11,7 @@ use crate::support::{Failure, Result};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "benches")]
 pub struct Args {
-    /// Measure only rows whose names begin so: a family (import, again, export, space, listing, values, versions, dedup, embedding) or one row.
+    /// Measure only rows whose names begin so: a family (import, again, export, space, listing, values, versions, dedup, embedding, dimspace) or one row.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// How often each contestant takes its turn; medians are shown.

@@ -6,6 +6,7 @@
 
 mod args;
 mod contest;
+mod costs;
 mod row;
 mod rows;
 mod support;

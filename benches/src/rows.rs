@@ -2,6 +2,7 @@
 
 mod again;
 mod dedup;
+mod dimspace;
 mod embedding;
 mod export;
 mod import;
@@ -34,7 +35,7 @@ impl Report {
 type Family = fn(&Bench) -> Result<Report>;
 
 /// Name and rows of each family; one that is not asked for returns no rows.
-const FAMILIES: [(&str, Family); 9] = [
+const FAMILIES: [(&str, Family); 10] = [
     ("import", import::measure),
     ("again", again::measure),
     ("export", export::measure),
@@ -44,13 +45,16 @@ const FAMILIES: [(&str, Family); 9] = [
     ("versions", versions::measure),
     ("dedup", dedup::measure),
     ("embedding", embedding::measure),
+    // Last: it changes the server's settings.
+    ("dimspace", dimspace::measure),
 ];
 
 /// Fails if something is missing that a row needs, before time is spent on the others.
 pub fn check(args: &Args) -> Result<()> {
     versions::check(args)?;
     dedup::check(args)?;
-    embedding::check(args)
+    embedding::check(args)?;
+    dimspace::check(args)
 }
 
 /// Measures everything that is asked for. A family that fails does not take the others with it.

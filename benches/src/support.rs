@@ -6,6 +6,7 @@ pub mod clock;
 pub mod copy_fields;
 pub mod copy_in;
 pub mod copy_out;
+pub mod derived;
 pub mod failure;
 pub mod folder;
 pub mod hashing;

@@ -14,15 +14,16 @@ use std::process::Command;
 
 use super::Report;
 use crate::args::{Args, Peer};
-use crate::contest::median;
-use crate::row::{Row, round};
-use crate::support::backend::{Backend, Cost};
+use crate::costs::Costs;
+use crate::support::backend::Backend;
 use crate::support::failure::run;
 use crate::support::vectors::Vectors;
 use crate::support::{Bench, Database, Failure, Result};
 
+pub(super) use distance::fill;
+
 /// What `dimvec` and pgvector's `vector` are found by, and their operators, which are called the same.
-const SEARCH_PATH: &str = "SET search_path = atoms, public";
+pub(super) const SEARCH_PATH: &str = "SET search_path = atoms, public";
 
 /// The real embeddings, and others that are looked for among them.
 struct Data {
@@ -59,14 +60,16 @@ fn is_pgvector_wanted(args: &Args) -> bool {
     args.has(Peer::Pgvector) && (distance::is_wanted(args) || nearest::is_wanted(args))
 }
 
-fn embeddings_dir(args: &Args) -> Result<&Path> {
+/// Returns where the embeddings are.
+pub(super) fn embeddings_dir(args: &Args) -> Result<&Path> {
     let dir = args.embeddings.as_deref();
     dir.filter(|dir| dir.join("queries.fvecs").exists()).ok_or_else(|| {
         Failure::new("set PG_ATOMS_EMBEDDINGS to what benches/python/make_embeddings.py made; scripts/bench does")
     })
 }
 
-fn check_pgvector() -> Result<()> {
+/// Fails, saying what to do, if pgvector is not installed.
+pub(super) fn check_pgvector() -> Result<()> {
     let pg_config = env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into());
     let shared = run(Command::new(pg_config).arg("--sharedir"))?;
     match PathBuf::from(shared.trim_end()).join("extension/vector.control").exists() {
@@ -94,51 +97,8 @@ pub fn measure(bench: &Bench) -> Result<Report> {
 }
 
 /// Connects to a database that has both extensions.
-fn connect_with_pgvector(database: &Database) -> Result<Backend> {
+pub(super) fn connect_with_pgvector(database: &Database) -> Result<Backend> {
     let mut backend = Backend::connect(database, SEARCH_PATH)?;
     backend.client().batch_execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")?;
     Ok(backend)
-}
-
-/// What two contestants spent, turn by turn.
-struct Costs {
-    ours: Vec<Cost>,
-    theirs: Vec<Cost>,
-}
-
-impl Costs {
-    /// Lets the contestants take turns.
-    fn of_turns(
-        turns: u32,
-        mut ours: impl FnMut() -> Result<Cost>,
-        mut theirs: impl FnMut() -> Result<Cost>,
-    ) -> Result<Costs> {
-        let mut costs = Costs { ours: Vec::new(), theirs: Vec::new() };
-        for _ in 0..turns {
-            costs.ours.push(ours()?);
-            costs.theirs.push(theirs()?);
-        }
-        Ok(costs)
-    }
-
-    /// Returns the row of two figures that are made of a turn's seconds: of CPU the figures, of the clock details.
-    fn row(&self, name: &str, unit: &'static str, peer: &str, [ours, theirs]: [impl Fn(f64) -> f64; 2]) -> Row {
-        let cpu = |costs: &[Cost], figure: &dyn Fn(f64) -> f64| figures(costs, |cost| figure(cost.cpu_seconds));
-        let wall = |costs: &[Cost], figure: &dyn Fn(f64) -> f64| middle(&figures(costs, |cost| figure(cost.seconds)));
-        let (ours_cpu, theirs_cpu) = (cpu(&self.ours, &ours), cpu(&self.theirs, &theirs));
-        Row::new(name, middle(&ours_cpu), unit)
-            .against(peer, middle(&theirs_cpu))
-            .detail("rounds", ours_cpu)
-            .detail("peer_rounds", theirs_cpu)
-            .detail("wall_value", wall(&self.ours, &ours))
-            .detail("peer_wall_value", wall(&self.theirs, &theirs))
-    }
-}
-
-fn figures(costs: &[Cost], figure: impl Fn(&Cost) -> f64) -> Vec<f64> {
-    costs.iter().map(|cost| round(figure(cost))).collect()
-}
-
-fn middle(figures: &[f64]) -> f64 {
-    median(figures.iter().copied())
 }

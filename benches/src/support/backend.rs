@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 
+use super::clock::process_cpu;
 use super::{Database, Failure, Result};
 
 /// The kernel adds a running process's time up at its ticks, of a waiting one exactly: a backend is given time to lie down.
@@ -48,6 +49,15 @@ impl Backend {
         work(&mut self.client)?;
         let seconds = began.elapsed().as_secs_f64();
         Ok(Cost { cpu_seconds: self.cpu_seconds()? - cpu_before, seconds })
+    }
+
+    /// The same for work of seconds whose other threads count too, by the kernel's coarser clock.
+    pub fn measure_threads(&mut self, work: impl FnOnce(&mut Client) -> Result<()>) -> Result<Cost> {
+        let cpu_before = process_cpu(self.pid)?;
+        let began = Instant::now();
+        work(&mut self.client)?;
+        let seconds = began.elapsed().as_secs_f64();
+        Ok(Cost { cpu_seconds: process_cpu(self.pid)? - cpu_before, seconds })
     }
 
     fn cpu_seconds(&self) -> Result<f64> {

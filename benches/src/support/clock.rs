@@ -34,6 +34,12 @@ fn server_cpu(postmaster: u32) -> Result<f64> {
     Ok(own.own + own.buried + children)
 }
 
+/// Returns the CPU seconds of a process, of all threads that it has or had.
+pub fn process_cpu(pid: i32) -> Result<f64> {
+    let process = stat(&pid.to_string()).ok_or_else(|| Failure::new(format!("process {pid} has ended")))?;
+    Ok(process.own)
+}
+
 /// CPU seconds of this process and of the children that it has waited for.
 fn client_cpu() -> Result<f64> {
     let own = stat("self").ok_or_else(|| Failure::new("cannot read /proc/self/stat"))?;

@@ -45,6 +45,12 @@ impl Bench {
         Ok(Bench { args, cluster })
     }
 
+    /// Gives the server other settings from here on, which ends every connection.
+    pub fn change_settings(&self, lines: &str) -> Result<()> {
+        self.cluster.append_settings(lines)?;
+        Ok(self.cluster.restart()?)
+    }
+
     /// Tells the person who waits.
     pub fn say(&self, message: &str) {
         eprintln!("bench: {message}");

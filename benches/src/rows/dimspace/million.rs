@@ -1,0 +1,76 @@
+//! Range queries among a million rows, beside what fetching the very rows costs.
+
+use super::search::{DIMENSIONS, Range, Searcher, same_found};
+use super::{create, index};
+use crate::costs::Costs;
+use crate::row::{Goal, Row};
+use crate::support::backend::Backend;
+use crate::support::derived;
+use crate::support::vectors::{self, Vectors};
+use crate::support::{Bench, Database, Result, copy_fields};
+
+/// The row.
+pub const NAME: &str = "dimspace/million-0.5-percent-vs-heap";
+
+const ROWS: usize = 1_000_000;
+const SHARE: f64 = 0.005;
+/// Our time, as a part of the heap scan's.
+const AT_MOST: f64 = 1.3;
+const REPEATS: u32 = 2;
+
+/// Measures the row.
+pub fn measure(bench: &Bench, base: &Vectors) -> Result<Vec<Row>> {
+    let database = bench.new_database()?;
+    bench.say("dimspace: a million rows and their index, some minutes");
+    let ranges = make_table(&database, base)?;
+    bench.say(NAME);
+    let mut ours = search_by_range(&database, &ranges)?;
+    let mut theirs = search_by_id(&database, &ours.found()?)?;
+    let found = same_found(&mut ours, &mut theirs)?;
+    let costs = Costs::of_turns(bench.args.rounds, || ours.search(), || theirs.search())?;
+    let per_query = [ours.per_query(), theirs.per_query()];
+    let row = costs.row(NAME, "CPU µs per query", "bitmap heap scan by id", per_query);
+    let rows_found: usize = found.iter().map(Vec::len).sum();
+    let row = row.goal(Some(Goal::AtMost(AT_MOST))).detail("embeddings", ROWS);
+    Ok(vec![row.detail("rows_per_query", rows_found / found.len())])
+}
+
+/// Makes the table with its index and returns a range of each dimension, each from another place.
+fn make_table(database: &Database, base: &Vectors) -> Result<Vec<Range>> {
+    let mut backend = Backend::connect(database, crate::rows::embedding::SEARCH_PATH)?;
+    let client = backend.client();
+    create(client, "ours", "dimvec")?;
+    let fields = |(id, vector): (i64, Vec<f32>)| [id.to_be_bytes().to_vec(), vectors::wire(&vector)];
+    let rows = (1i64..).zip(derived::vectors(base, 0)).take(ROWS).map(fields);
+    copy_fields::copy(client, "COPY ours (id, v) FROM STDIN (FORMAT binary)", rows)?;
+    client.batch_execute("VACUUM (ANALYZE, FREEZE) ours")?;
+    index(client)?;
+    let mut ranges = Vec::new();
+    for (number, dimension) in DIMENSIONS.into_iter().enumerate() {
+        let of_dimension = Range::of_table(client, "ours", dimension, SHARE)?;
+        let places = of_dimension.len();
+        ranges.extend(of_dimension.into_iter().nth(number % places));
+    }
+    Ok(ranges)
+}
+
+fn search_by_range(database: &Database, ranges: &[Range]) -> Result<Searcher> {
+    let mut ours = Searcher::connect(database, "SET enable_seqscan = off")?;
+    let query = |range: &Range| format!("SELECT id FROM ours WHERE {}", range.of_dimvec());
+    ours.prepare(ranges.iter().map(query).collect(), REPEATS)?;
+    ours.check_plans("ours_dimspace")?;
+    Ok(ours)
+}
+
+/// The numbers stand in the queries, so that nobody sends or plans them in a turn.
+fn search_by_id(database: &Database, found: &[Vec<i64>]) -> Result<Searcher> {
+    let mut theirs = Searcher::connect(database, "SET enable_seqscan = off; SET enable_indexscan = off")?;
+    let query = |ids: &Vec<i64>| {
+        let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+        // The vector's column keeps the scan from being an index-only one.
+        format!("SELECT id FROM ours WHERE id = ANY ('{{{}}}'::bigint[]) AND v IS NOT NULL", ids.join(","))
+    };
+    theirs.prepare(found.iter().map(query).collect(), REPEATS)?;
+    theirs.check_plans("Bitmap Heap Scan")?;
+    Ok(theirs)
+}

@@ -11,10 +11,11 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::thread;
 
-use dimspace::{Block, CellLock, DimspaceError, PAGE_BYTES, Page, Pages, Result};
+use dimspace::{Block, CellLock, DimspaceError, PAGE_BYTES, PAYLOAD_FROM, Page, Pages, Result};
 use pgrx::pg_sys;
 use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
 
+use super::dimvec_datum::prefetch;
 use super::index_relation::IndexRelation;
 use super::recent::{FileNode, RecentBuffers};
 use super::wal::IndexRecord;
@@ -38,6 +39,8 @@ pub(super) mod raw {
             recent: pg_sys::Buffer,
         ) -> bool;
         pub fn LockBuffer(buffer: pg_sys::Buffer, mode: std::ffi::c_int);
+        pub fn ConditionalLockBuffer(buffer: pg_sys::Buffer) -> bool;
+        pub fn ReleaseBuffer(buffer: pg_sys::Buffer);
         pub fn UnlockReleaseBuffer(buffer: pg_sys::Buffer);
     }
 }
@@ -54,8 +57,6 @@ const HEADER_FROM: usize = 12;
 const FREE_PAGES_TRIED: usize = 64;
 
 const _: () = assert!(pg_sys::BLCKSZ as usize == PAGE_BYTES);
-
-static ZERO: Page = Page([0; PAGE_BYTES]);
 
 /// Who changes the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +145,27 @@ impl<'i> IndexPages<'i> {
         Ok(buffer)
     }
 
+    /// Pins and locks a new page for writing; none while somebody else has it locked, who might wait for a page that we hold.
+    pub(super) fn try_pin_new(&self, block: Block) -> Result<Option<pg_sys::Buffer>> {
+        if block.0 >= self.known.get() && block.0 >= self.blocks() {
+            return Err(DimspaceError::damaged(block, "a page that is named lies before the end"));
+        }
+        let (index, fork) = (self.index.as_ptr(), self.fork);
+        // SAFETY: as in `pin`; what is not locked is unpinned at once.
+        let buffer = unsafe {
+            pg_guard_ffi_boundary(|| {
+                let mode = pg_sys::ReadBufferMode::RBM_NORMAL;
+                let buffer = raw::ReadBufferExtended(index, fork, block.0, mode, std::ptr::null_mut());
+                if raw::ConditionalLockBuffer(buffer) {
+                    return Some(buffer);
+                }
+                raw::ReleaseBuffer(buffer);
+                None
+            })
+        };
+        Ok(buffer)
+    }
+
     /// Pins and locks a page in the buffer where it was before, if it still is there.
     fn pin_recent(&self, block: Block, lock: u32) -> Option<pg_sys::Buffer> {
         let recent = self.recent.as_ref()?;
@@ -228,13 +250,15 @@ impl<'i> Pages for IndexPages<'i> {
 
     fn read(&self, block: Block) -> Result<PageGuard<'_>> {
         let buffer = self.pin(block, pg_sys::BUFFER_LOCK_SHARE)?;
+        // A page never written is all zero, which is a kind too; the header is PostgreSQL's, and looked at before writing only.
         // SAFETY: pinned and locked above, until the guard drops.
-        let page = unsafe { page_of(buffer) };
-        let mut guard = PageGuard { buffer, page };
-        if is_new(page, block)? {
-            guard.page = &ZERO;
+        Ok(PageGuard { buffer, page: unsafe { page_of(buffer) } })
+    }
+
+    fn prefetch(&self, block: Block, places: impl Iterator<Item = usize>) {
+        if let Some(buffer) = self.recent.as_ref().and_then(|recent| recent.last(block.0)) {
+            prefetch_page(buffer, places);
         }
-        Ok(guard)
     }
 
     fn begin(&self) -> IndexRecord<'_, 'i> {
@@ -288,6 +312,16 @@ impl<'i> Pages for IndexPages<'i> {
 pub(super) unsafe fn page_of<'a>(buffer: pg_sys::Buffer) -> &'a Page {
     // SAFETY: as above; a buffer has as many bytes as a page, and `Page` is an array of bytes.
     unsafe { &*pg_sys::BufferGetPage(buffer).cast::<Page>() }
+}
+
+/// Has the memory fetch a page's trailer and some bytes of its contents.  The buffer is one of the shared ones; what it holds by
+/// now does not matter.
+fn prefetch_page(buffer: pg_sys::Buffer, places: impl Iterator<Item = usize>) {
+    // SAFETY: set when the server starts, before any backend.
+    let first = unsafe { pg_sys::BufferBlocks } as usize;
+    let page = first + (buffer - 1) as usize * PAGE_BYTES;
+    prefetch(page + PAGE_BYTES - 1);
+    places.for_each(|place| prefetch(page + PAYLOAD_FROM + place));
 }
 
 /// Returns whether a page was never written; refuses one whose header is not ours.

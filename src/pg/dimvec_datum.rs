@@ -129,14 +129,14 @@ fn prefetch_in_step(here: usize, row: usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn prefetch(address: usize) {
+pub(super) fn prefetch(address: usize) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a hint, which reads nothing: any address will do.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(address as *const i8) }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn prefetch(_address: usize) {}
+pub(super) fn prefetch(_address: usize) {}
 
 impl Drop for DimvecArg<'_> {
     fn drop(&mut self) {

@@ -72,14 +72,13 @@ unsafe fn selectivity_of(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::Inde
 /// The planner's own struct of an index of ours.
 unsafe fn shape_of(index: *mut pg_sys::IndexOptInfo) -> Shape {
     // SAFETY: as above.
-    let (pages, rows) = unsafe { (f64::from((*index).pages), (*index).tuples) };
-    // SAFETY: as above.
-    if unsafe { (*index).hypothetical } {
-        return Shape { pages, rows, dimensions: 0.0, planes: 2.0, cells: (rows / 500.0).max(1.0) };
+    let (rows, is_imagined) = unsafe { ((*index).tuples, (*index).hypothetical) };
+    if is_imagined {
+        return Shape::imagined(rows);
     }
     // SAFETY: the planner has locked the indexes of the query's tables.
     let open = unsafe { OpenIndex::locked((*index).indexoid) };
-    Shape::of(&IndexPages::of(open.index()), pages, rows)
+    Shape::of(&IndexPages::of(open.index()), rows)
 }
 
 /// What a condition `column <@ range` says when the query is planned.

@@ -61,6 +61,11 @@ impl RecentBuffers {
         self.buffers.borrow().get(block as usize).copied().filter(is_known)
     }
 
+    /// Returns the buffer that held a page when it was visited last.
+    pub fn last(&self, block: u32) -> Option<pg_sys::Buffer> {
+        self.buffers.borrow().get(block as usize).copied().filter(|buffer| *buffer > 0)
+    }
+
     /// Remembers where a page is.
     pub fn remember(&self, block: u32, buffer: pg_sys::Buffer) {
         let mut buffers = self.buffers.borrow_mut();

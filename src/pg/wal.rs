@@ -38,24 +38,28 @@ impl<'a, 'i> IndexRecord<'a, 'i> {
         Self { pages, state: std::ptr::null_mut(), changed: Vec::new() }
     }
 
-    /// Locks a page; `None` unless `wanted`.
-    fn add(&mut self, block: Block, is_whole: bool, wanted: impl FnOnce(&Page) -> bool) -> Result<Option<Slot>> {
-        if self.changed.len() == RECORD_PAGES_MAX || self.changed.iter().any(|changed| changed.block == block) {
+    /// Refuses a page that cannot be part of the record.
+    fn check_room(&self, block: Block) -> Result<()> {
+        if self.changed.len() == RECORD_PAGES_MAX || self.has(block) {
             return Err(DimspaceError::damaged(block, "a change is made to four different pages at most"));
         }
-        let buffer = Locked(self.pages.pin(block, pg_sys::BUFFER_LOCK_EXCLUSIVE)?);
-        // SAFETY: pinned and locked above.
+        Ok(())
+    }
+
+    fn has(&self, block: Block) -> bool {
+        self.changed.iter().any(|changed| changed.block == block)
+    }
+
+    /// Takes a page that was just locked; `is_whole` empties and logs all of it.
+    fn add(&mut self, block: Block, buffer: Locked, is_new: bool, is_whole: bool) -> Slot {
+        // SAFETY: pinned and locked by the caller.
         let page = unsafe { page_of(buffer.0) };
-        let is_new = is_new(page, block)?;
-        if !is_new && !wanted(page) {
-            return Ok(None);
-        }
         let mut copy = self.copy(&buffer, page, is_whole || is_new);
         if is_new || is_whole {
             format(copy.page_mut());
         }
         self.changed.push(Changed { block, buffer: buffer.keep(), copy });
-        Ok(Some(self.changed.len() - 1))
+        self.changed.len() - 1
     }
 
     fn copy(&mut self, buffer: &Locked, page: &Page, is_whole: bool) -> Copy {
@@ -93,14 +97,26 @@ impl Copy {
 
 impl Record for IndexRecord<'_, '_> {
     fn lock(&mut self, block: Block) -> Result<Slot> {
-        self.add(block, false, |_| true)?.ok_or_else(|| DimspaceError::damaged(block, "a page can be locked"))
+        self.check_room(block)?;
+        let buffer = Locked(self.pages.pin(block, pg_sys::BUFFER_LOCK_EXCLUSIVE)?);
+        // SAFETY: pinned and locked above.
+        let is_new = is_new(unsafe { page_of(buffer.0) }, block)?;
+        Ok(self.add(block, buffer, is_new, false))
     }
 
     fn lock_new(&mut self, block: Block) -> Result<Option<Slot>> {
-        if self.changed.iter().any(|changed| changed.block == block) {
+        if self.has(block) {
             return Ok(None);
         }
-        self.add(block, true, Page::is_free)
+        self.check_room(block)?;
+        let Some(buffer) = self.pages.try_pin_new(block)? else { return Ok(None) };
+        let buffer = Locked(buffer);
+        // SAFETY: pinned and locked above.
+        let page = unsafe { page_of(buffer.0) };
+        if !is_new(page, block)? && !page.is_free() {
+            return Ok(None);
+        }
+        Ok(Some(self.add(block, buffer, false, true)))
     }
 
     fn page(&self, slot: Slot) -> &Page {

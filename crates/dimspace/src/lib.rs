@@ -11,6 +11,7 @@ mod coded;
 pub mod codes;
 mod create;
 mod error;
+mod extent;
 mod fold;
 #[doc(hidden)]
 pub mod fuzz;
@@ -37,10 +38,11 @@ mod vacuum;
 pub use build::{Builder, Encoder, Trained, train};
 pub use create::{Settings, create, empty};
 pub use error::{DimspaceError, Result};
+pub use extent::{Extent, extent};
 pub use growth::quantiles_of;
 pub use insert::{Cache, FIRST_FOLD_ROWS, Tuning, Value, insert};
 pub use layout::Tid;
-pub use page::{Block, CellLock, Kind, PAGE_BYTES, Page, Pages, RECORD_PAGES_MAX, Record, Slot};
+pub use page::{Block, CellLock, Kind, PAGE_BYTES, PAYLOAD_FROM, Page, Pages, RECORD_PAGES_MAX, Record, Slot};
 pub use scan::{Condition, Found, Maps, RangeScan, ScanReport};
 pub use vacuum::{Cleaned, Deleted, bulk_delete, cleanup};
 

@@ -337,13 +337,15 @@ impl RangeScan {
         }
     }
 
-    /// Has the memory fetch what the first condition reads of a segment.
+    /// Has the memory fetch what the conditions read of a segment: without it, a scan waits most of its time for memory.
     fn prefetch<P: Pages>(&self, pages: &P, segment: &Segment) {
-        let Some(condition) = self.conditions.first() else { return };
-        let (number, dimension) = segment.head.shape.place(condition.dimension as usize);
-        pages.prefetch(segment.code_block(0, number), segment.head.shape.column_starts(dimension));
-        if segment.head.planes == 2 {
-            pages.prefetch(segment.code_block(1, number), std::iter::empty());
+        let shape = segment.head.shape;
+        for condition in &self.conditions {
+            let (number, dimension) = shape.place(condition.dimension as usize);
+            pages.prefetch(segment.code_block(0, number), shape.column_starts(dimension));
+            if segment.head.planes == 2 {
+                pages.prefetch(segment.code_block(1, number), std::iter::empty());
+            }
         }
     }
 

@@ -5,7 +5,7 @@ CREATE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)
     SELECT CASE
         WHEN p.proname IN ('grant_access', 'revoke_access', 'vacuum_atoms', 'vacuum_all_atoms', 'collect_atoms', 'collect_imports',
                            'verify_all_atoms', 'verify_step') THEN 'admin'
-        WHEN p.proname IN ('record_verification', 'record_parts', 'index_tensors', 'drop_segments', 'lock_for_partition', 'hold_source_atoms',
+        WHEN p.proname IN ('record_verification', 'record_parts', 'index_tensors', 'drop_segments', 'lock_for_partition', 'index_embeddings', 'hold_source_atoms',
                            'put_embeddings', 'change_dimension', 'write_atom_embedding') THEN 'internal'
         WHEN p.proname IN ('upsert_atom', 'upsert_atoms', 'insert_atom', 'release_atom', 'insert_atom_relation', 'drop_model', 'rename_model',
                            'begin_import', 'claim_import', 'import_files', 'import_strategy', 'link_import_file', 'announce_parts', 'missing_atoms', 'next_missing',

@@ -88,6 +88,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION lock_for_partition(text) IS 'locks what making or dropping a partition of embedding needs; 55P03 after some ten seconds';
 
+CREATE FUNCTION index_embeddings(model_id bigint, dimensions integer) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp AS $$
+BEGIN
+    IF dimensions > 16000 THEN
+        RAISE NOTICE 'embeddings of % dimensions have no index: dimspace takes at most 16,000', dimensions;
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON atoms.%I USING dimspace (value) WITH (dimensions = %s)',
+        format('embedding_%s_dimspace', model_id), format('embedding_%s', model_id), dimensions);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION index_embeddings(bigint, integer) IS 'gives the partition of a model its index dimspace, unless it has too many dimensions; returns whether it has one';
+
 CREATE FUNCTION register_embedding_model(model text, dimensions integer, element_type text DEFAULT 'float32', metadata jsonb DEFAULT '{}')
     RETURNS bigint
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
@@ -116,6 +129,7 @@ BEGIN
         partition || '_model_check', partition || '_form_check', id, dimensions, element_type);
     EXECUTE format('ALTER TABLE atoms.embedding ATTACH PARTITION atoms.%I FOR VALUES IN (%s)', partition, id);
     EXECUTE format('COMMENT ON TABLE atoms.%I IS %L', partition, 'embeddings of ' || model);
+    PERFORM atoms.index_embeddings(id, dimensions);
     RETURN id;
 END $$;
 COMMENT ON FUNCTION register_embedding_model(text, integer, text, jsonb)
@@ -482,11 +496,11 @@ BEGIN
     ELSIF max_rows < 0 THEN
         RAISE EXCEPTION 'max_rows must not be negative' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- The number of the model stands in the text, so that the planner sees one partition and its statistics.
+    -- Number, dimension and bounds stand in the text, so that the planner sees one partition, its index and its statistics.
     RETURN QUERY EXECUTE format('SELECT e.source_atom_id, d.value
-        FROM atoms.embedding e CROSS JOIN LATERAL atoms.dimension_value(e.value, $1) d (value)
-        WHERE e.model_id = %s AND d.value BETWEEN $2 - $3 AND $2 + $3
-        ORDER BY abs(d.value - $2), e.source_atom_id LIMIT $4', owner.model_id) USING dimension, value, tolerance, max_rows;
+        FROM atoms.embedding e CROSS JOIN LATERAL atoms.dimension_value(e.value, %2$s) d (value)
+        WHERE e.model_id = %1$s AND e.value OPERATOR(atoms.<@) atoms.dim_range(%2$s, %3$L, %4$L)
+        ORDER BY abs(d.value - $1), e.source_atom_id LIMIT $2', owner.model_id, dimension, value - tolerance, value + tolerance) USING value, max_rows;
 END $$;
 COMMENT ON FUNCTION dimension_search(text, integer, double precision, double precision, bigint)
     IS 'embeddings whose value in one dimension (from 0) lies within value - tolerance and value + tolerance, compared as float8 (a float32 is 0.1::real, not 0.1), the nearest first';

@@ -131,9 +131,9 @@ COMMENT ON OPERATOR CLASS dimvec_ip_ops USING dimspace IS 'ranges of dimensions;
 CREATE FUNCTION dimspace_last_scan() RETURNS TABLE (index regclass, cells bigint, pages bigint, rows bigint, rechecks bigint, repeated_cells bigint)
     LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'dimspace_last_scan_wrapper';
 COMMENT ON FUNCTION dimspace_last_scan() IS 'what this session''s last scan of a dimspace index read and found; no row before the first';
-CREATE FUNCTION dimspace_check(index regclass) RETURNS SETOF text
+CREATE FUNCTION dimspace_check(index regclass, heap boolean DEFAULT false) RETURNS SETOF text
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dimspace_check_wrapper';
-COMMENT ON FUNCTION dimspace_check(regclass) IS 'which rules of its layout a dimspace index breaks, none where it is sound; nobody writes to its table meanwhile; 42501 without SELECT on it';
+COMMENT ON FUNCTION dimspace_check(regclass, boolean) IS 'which rules of its layout a dimspace index breaks, and with heap how it differs from its table; no row where it is sound; nobody writes to the table meanwhile; 42501 without SELECT on it';
 CREATE FUNCTION dimspace_stats(index regclass) RETURNS TABLE (rows bigint, dead_rows bigint, odd_rows bigint, dimensions integer, cells integer,
     cell_rows_min bigint, cell_rows_median bigint, cell_rows_max bigint, segments bigint, tail_rows bigint, tail_pages bigint, scale_sets integer,
     clamped_rows bigint, misplaced_share double precision, pages bigint, free_pages bigint, bytes bigint, bytes_per_value double precision)
@@ -146,6 +146,9 @@ GRANT EXECUTE ON FUNCTION content_hash_in(cstring), content_hash_out(content_has
     dimvec_typmod_in(cstring[]), dimvec_typmod_out(integer),
     dim_point_in(cstring), dim_point_out(dim_point), dim_point_recv(internal), dim_point_send(dim_point),
     dim_range_in(cstring), dim_range_out(dim_range), dim_range_recv(internal), dim_range_send(dim_range) TO PUBLIC;
+
+-- The partitions there are get the index that register_embedding_model makes for new ones.
+SELECT atoms.index_embeddings(m.model_id, m.dimensions) FROM atoms.embedding_model m ORDER BY m.model_id;
 
 DO $$
 BEGIN

@@ -36,7 +36,6 @@ CREATE OPERATOR @> (
 COMMENT ON OPERATOR @> (dim_range, halfvec) IS 'holds a value of';
 
 -- Indexes of dimspace over the types of pgvector; a sparsevec is cast to a dimvec for it.
-
 ALTER OPERATOR <@ (vector, dim_range) SET (RESTRICT = dimspace_sel);
 ALTER OPERATOR @> (dim_range, vector) SET (RESTRICT = dimspace_sel);
 CREATE OPERATOR CLASS vector_cosine_ops DEFAULT FOR TYPE vector USING dimspace AS

@@ -81,10 +81,11 @@ const ADMIN: [&str; 8] = [
 ];
 
 /// Called by other routines only.
-const INTERNAL: [&str; 9] = [
+const INTERNAL: [&str; 10] = [
     "change_dimension",
     "drop_segments",
     "hold_source_atoms",
+    "index_embeddings",
     "index_tensors",
     "lock_for_partition",
     "put_embeddings",

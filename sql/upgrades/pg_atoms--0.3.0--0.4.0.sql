@@ -140,6 +140,92 @@ CREATE FUNCTION dimspace_stats(index regclass) RETURNS TABLE (rows bigint, dead_
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dimspace_stats_wrapper';
 COMMENT ON FUNCTION dimspace_stats(regclass) IS 'what a dimspace index holds, in how many pages; 42501 without SELECT on its table';
 
+-- Embeddings of a model have an index.
+CREATE FUNCTION index_embeddings(model_id bigint, dimensions integer) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp AS $$
+BEGIN
+    IF dimensions > 16000 THEN
+        RAISE NOTICE 'embeddings of % dimensions have no index: dimspace takes at most 16,000', dimensions;
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON atoms.%I USING dimspace (value) WITH (dimensions = %s)',
+        format('embedding_%s_dimspace', model_id), format('embedding_%s', model_id), dimensions);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION index_embeddings(bigint, integer) IS 'gives the partition of a model its index dimspace, unless it has too many dimensions; returns whether it has one';
+CREATE OR REPLACE FUNCTION register_embedding_model(model text, dimensions integer, element_type text DEFAULT 'float32', metadata jsonb DEFAULT '{}')
+    RETURNS bigint
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    id        bigint;
+    partition text;
+BEGIN
+    IF model IS NULL OR dimensions IS NULL OR element_type IS NULL THEN
+        RAISE EXCEPTION 'model, dimensions and element_type must be given' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM atoms.check_model_name(model);
+    PERFORM atoms.check_vector_form(dimensions, element_type);
+    PERFORM atoms.lock_for_partition('SHARE ROW EXCLUSIVE');
+    INSERT INTO atoms.embedding_model AS m (name, dimensions, element_type, metadata)
+        VALUES (model, dimensions, element_type, coalesce(metadata, '{}')) ON CONFLICT (name) DO NOTHING RETURNING m.model_id INTO id;
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'embedding model "%" exists already', model USING ERRCODE = 'duplicate_object',
+            HINT = 'drop_embedding_model(model) drops it with its embeddings.';
+    END IF;
+    partition := format('embedding_%s', id);
+    EXECUTE format('CREATE TABLE atoms.%1$I (
+        source_atom_id bigint NOT NULL CONSTRAINT %2$I PRIMARY KEY CONSTRAINT %3$I REFERENCES atoms.atom ON DELETE CASCADE,
+        model_id bigint NOT NULL CONSTRAINT %4$I CHECK (model_id = %6$s),
+        value atoms.dimvec NOT NULL CONSTRAINT %5$I CHECK (atoms.vector_dims(value) = %7$s AND atoms.element_type(value) = %8$L)
+        ) WITH (toast_tuple_target = 8160)', partition, partition || '_pkey', partition || '_source_atom_id_fkey',
+        partition || '_model_check', partition || '_form_check', id, dimensions, element_type);
+    EXECUTE format('ALTER TABLE atoms.embedding ATTACH PARTITION atoms.%I FOR VALUES IN (%s)', partition, id);
+    EXECUTE format('COMMENT ON TABLE atoms.%I IS %L', partition, 'embeddings of ' || model);
+    PERFORM atoms.index_embeddings(id, dimensions);
+    RETURN id;
+END $$;
+CREATE OR REPLACE FUNCTION dimension_search(
+    model text, dimension integer, value double precision, tolerance double precision DEFAULT 0.05, max_rows bigint DEFAULT NULL)
+    RETURNS TABLE (source_atom_id bigint, dimension_value double precision)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    owner atoms.embedding_model;
+BEGIN
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    IF owner.model_id IS NULL OR dimension IS NULL OR value IS NULL OR tolerance IS NULL THEN
+        RETURN;
+    ELSIF dimension NOT BETWEEN 0 AND owner.dimensions - 1 THEN
+        RAISE EXCEPTION 'dimension % is not one of 0 to %', dimension, owner.dimensions - 1 USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT (tolerance >= 0 AND tolerance < 'infinity' AND abs(value) < 'infinity') THEN
+        RAISE EXCEPTION 'value and tolerance must be finite numbers, and the tolerance not negative' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF max_rows < 0 THEN
+        RAISE EXCEPTION 'max_rows must not be negative' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- Number, dimension and bounds stand in the text, so that the planner sees one partition, its index and its statistics.
+    RETURN QUERY EXECUTE format('SELECT e.source_atom_id, d.value
+        FROM atoms.embedding e CROSS JOIN LATERAL atoms.dimension_value(e.value, %2$s) d (value)
+        WHERE e.model_id = %1$s AND e.value OPERATOR(atoms.<@) atoms.dim_range(%2$s, %3$L, %4$L)
+        ORDER BY abs(d.value - $1), e.source_atom_id LIMIT $2', owner.model_id, dimension, value - tolerance, value + tolerance) USING value, max_rows;
+END $$;
+CREATE OR REPLACE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$
+    SELECT CASE
+        WHEN p.proname IN ('grant_access', 'revoke_access', 'vacuum_atoms', 'vacuum_all_atoms', 'collect_atoms', 'collect_imports',
+                           'verify_all_atoms', 'verify_step') THEN 'admin'
+        WHEN p.proname IN ('record_verification', 'record_parts', 'index_tensors', 'drop_segments', 'lock_for_partition', 'index_embeddings', 'hold_source_atoms',
+                           'put_embeddings', 'change_dimension', 'write_atom_embedding') THEN 'internal'
+        WHEN p.proname IN ('upsert_atom', 'upsert_atoms', 'insert_atom', 'release_atom', 'insert_atom_relation', 'drop_model', 'rename_model',
+                           'begin_import', 'claim_import', 'import_files', 'import_strategy', 'link_import_file', 'announce_parts', 'missing_atoms', 'next_missing',
+                           'send_atoms', 'send_atom_part', 'import_bytes', 'hash_import_file', 'finish_import', 'abort_import',
+                           'begin_server_import', 'import_step', 'import_model', 'import_model_at_once', 'reread_model',
+                           'register_embedding_model', 'drop_embedding_model', 'insert_embedding', 'insert_embeddings', 'delete_embedding',
+                           'set_dimension') THEN 'write'
+        WHEN EXISTS (SELECT 1 FROM pg_type t WHERE t.typnamespace = 'atoms'::regnamespace AND t.typtype = 'b'
+                     AND p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout)) THEN 'public'
+        ELSE 'read' END, p.oid::regprocedure
+    FROM pg_proc p WHERE p.pronamespace = 'atoms'::regnamespace
+$$;
+
 REVOKE ALL ON ALL ROUTINES IN SCHEMA atoms FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION content_hash_in(cstring), content_hash_out(content_hash), content_hash_recv(internal), content_hash_send(content_hash),
     dimvec_in(cstring, oid, integer), dimvec_out(dimvec), dimvec_recv(internal, oid, integer), dimvec_send(dimvec),

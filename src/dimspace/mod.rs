@@ -3,6 +3,7 @@
 pub mod build;
 pub mod cost;
 mod definition;
+mod heap;
 pub mod insert;
 mod report;
 mod sample;

@@ -5,6 +5,7 @@ use ::dimspace::stats::{Stats, stats};
 use ::dimspace::{Kind, Pages};
 use pgrx::prelude::*;
 
+use super::heap::differences;
 use super::{refuse, scan};
 use crate::pg::buffer::IndexPages;
 use crate::pg::error::PgResult;
@@ -36,10 +37,14 @@ fn dimspace_last_scan() -> LastScan {
 }
 
 #[pg_extern(volatile, strict, parallel_unsafe)]
-fn dimspace_check(index: Regclass) -> PgResult<SetOfIterator<'static, String>> {
+fn dimspace_check(index: Regclass, heap: bool) -> PgResult<SetOfIterator<'static, String>> {
     let named = NamedIndex::open(index.0, Beside::Reading)?;
-    let problems = check(&IndexPages::of(named.index())).map_err(refuse)?;
-    Ok(SetOfIterator::new(problems.into_iter().map(|problem| told(&problem))))
+    let pages = IndexPages::of(named.index());
+    let mut problems: Vec<String> = check(&pages).map_err(refuse)?.iter().map(told).collect();
+    if heap && problems.is_empty() {
+        problems = differences(&named, &pages)?;
+    }
+    Ok(SetOfIterator::new(problems))
 }
 
 fn told(problem: &Problem) -> String {

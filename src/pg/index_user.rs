@@ -5,6 +5,7 @@ use std::thread;
 use pgrx::pg_sys;
 
 use super::error::{PgResult, code, fault};
+use super::index_build::TableRows;
 use super::index_relation::IndexRelation;
 
 /// What others may do meanwhile.
@@ -18,7 +19,10 @@ pub enum Beside {
 
 impl Beside {
     fn lock(self) -> pg_sys::LOCKMODE {
-        let lock = if self == Self::Reading { pg_sys::ShareLock } else { pg_sys::AccessShareLock };
+        // A standby grants no such lock; there a check is for a time when nothing is replayed.
+        // SAFETY: no precondition.
+        let keeps_out = self == Self::Reading && !unsafe { pg_sys::RecoveryInProgress() };
+        let lock = if keeps_out { pg_sys::ShareLock } else { pg_sys::AccessShareLock };
         lock as pg_sys::LOCKMODE
     }
 }
@@ -65,6 +69,13 @@ impl NamedIndex {
             return Err(fault(code::UNSUPPORTED, "temporary indexes of other sessions cannot be read"));
         }
         Ok(())
+    }
+
+    /// Returns the rows of the table that belong into the index.
+    pub fn rows(&self) -> TableRows<'_> {
+        // SAFETY: both are open and locked while `self` lives; the description lives in the current memory context, as long as the
+        // call that asks.
+        unsafe { TableRows::of(self.table, self.index(), pg_sys::BuildIndexInfo(self.index)) }
     }
 
     /// Returns the index.

@@ -61,7 +61,7 @@ fn assert_sound(client: &mut Client, index: &str) -> Result<()> {
 
 /// Returns what is wrong with an index.
 fn problems(client: &mut Client, index: &str) -> Result<Vec<String>> {
-    let rows = client.query(&format!("SELECT dimspace_check('{index}')"), &[])?;
+    let rows = client.query(&format!("SELECT dimspace_check('{index}', true)"), &[])?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

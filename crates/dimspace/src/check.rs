@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::coded::CodedRows;
+use crate::coded::{CodedRows, encode_row, plain_row};
 use crate::codes::{ScaleSet, residual_value};
 use crate::error::{DimspaceError, Result};
 use crate::growth;
@@ -61,6 +61,37 @@ pub enum Stored {
     },
     /// Nothing but why.
     Odd(OddKind),
+}
+
+/// What tells whether a stored row is that of a vector.
+#[derive(Debug, Clone)]
+pub struct Codes {
+    planes: u8,
+    scale_sets: Vec<ScaleSet>,
+}
+
+impl Codes {
+    /// Reads the scale sets of an index.
+    pub fn read<P: Pages>(pages: &P) -> Result<Self> {
+        let meta = read_meta(pages)?;
+        let read = |scale_set| growth::read_scale_set(pages, &meta, scale_set);
+        let scale_sets = (1..=meta.scale_sets as u16).map(read).collect::<Result<_>>()?;
+        Ok(Self { planes: meta.planes, scale_sets })
+    }
+
+    /// Returns what is stored of a vector in a scale set: its record, then the bytes of [`Stored::Vector`]; `None` where there is no
+    /// such set, or one of other dimensions.
+    pub fn of(&self, scale_set: u16, tid: Tid, values: &[f32]) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match usize::from(scale_set).checked_sub(1) {
+            None => plain_row(tid, values, &mut bytes),
+            Some(place) => {
+                let scales = self.scale_sets.get(place).filter(|scales| scales.dimensions() == values.len())?;
+                encode_row(scales, self.planes, tid, values, &mut bytes);
+            }
+        }
+        Some(bytes)
+    }
 }
 
 /// Returns what is wrong with an index.

@@ -93,7 +93,16 @@ pub const SERVER_FILE_CALLS: [&str; 6] = [
 /// Stores what the calls ask about.
 pub fn prepare(client: &mut Client) -> Result<()> {
     prepare_models(client)?;
-    prepare_embeddings(client)
+    prepare_embeddings(client)?;
+    prepare_index(client)
+}
+
+/// Makes a table of vectors, with an index, that everybody may read.
+fn prepare_index(client: &mut Client) -> Result<()> {
+    Ok(client.batch_execute(
+        "CREATE TABLE public.searched (v atoms.dimvec(2)); CREATE INDEX searched_v ON public.searched USING dimspace (v); \
+         INSERT INTO public.searched VALUES ('[0.25,-1]'), ('[3,0.5]'), ('[0,0]'), (NULL); GRANT SELECT ON public.searched TO PUBLIC",
+    )?)
 }
 
 /// Stores models, pins, relations and an unfinished import.

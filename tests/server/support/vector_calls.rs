@@ -4,7 +4,7 @@ use pg_test::Result;
 use postgres::Client;
 
 /// Routine and call; the calls ask about the embeddings of [`prepare_embeddings`].  What only an aggregate may call is called by it.
-pub const VECTOR_CALLS: [(&str, &str); 98] = [
+pub const VECTOR_CALLS: [(&str, &str); 106] = [
     ("dimvec_add", "SELECT atoms.dimvec_add('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_subtract", "SELECT atoms.dimvec_subtract('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_multiply", "SELECT atoms.dimvec_multiply('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
@@ -131,6 +131,20 @@ pub const VECTOR_CALLS: [(&str, &str); 98] = [
         "range_holds",
         "SELECT atoms.range_holds('(1,0,0.5)'::atoms.dim_range, '[0.1,0.2]'::atoms.dimvec), '(1,0,0.5)'::atoms.dim_range OPERATOR(atoms.@>) '[0.1,0.2]'::atoms.dimvec",
     ),
+    (
+        "dimspace_handler",
+        "SELECT count(*) FROM public.searched WHERE v OPERATOR(atoms.<@) '(1,0,0.5)'::atoms.dim_range",
+    ),
+    ("dimspace_sel", "SELECT count(*) FROM public.searched WHERE v OPERATOR(atoms.<@) '(1,0,0.5)'::atoms.dim_range"),
+    (
+        "dimspace_cosine_metric",
+        "SELECT atoms.dimspace_cosine_metric(), atoms.dimspace_l2_metric(), atoms.dimspace_ip_metric()",
+    ),
+    ("dimspace_l2_metric", "SELECT atoms.dimspace_l2_metric()"),
+    ("dimspace_ip_metric", "SELECT atoms.dimspace_ip_metric()"),
+    ("dimspace_last_scan", "SELECT * FROM atoms.dimspace_last_scan()"),
+    ("dimspace_check", "SELECT atoms.dimspace_check('public.searched_v')"),
+    ("dimspace_stats", "SELECT * FROM atoms.dimspace_stats('public.searched_v')"),
     ("embedding_model_id", "SELECT atoms.embedding_model_id('words')"),
     ("split_vectors", "SELECT atoms.split_vectors('\\x0000803f00000040'::bytea, 1, 'float32')"),
     ("split_vectors", "SELECT atoms.split_vectors(ARRAY[1,2,3,4], 2, 'int8')"),

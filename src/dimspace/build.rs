@@ -134,7 +134,10 @@ fn code_all(
         |batch: Batch| batch.encoded(&encoder),
         |stream| {
             let table_rows = table.all(&mut |tid, value| {
-                let Some(packed) = value else { return Ok(coded.put_odd(tid, OddKind::Null)) };
+                let Some(packed) = value else {
+                    coded.put_odd(tid, OddKind::Null);
+                    return Ok(());
+                };
                 agree(&mut definition.dimensions, packed)?;
                 definition.is_rounded |= is_rounded(packed);
                 batch.push(tid, packed);

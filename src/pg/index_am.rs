@@ -85,6 +85,8 @@ unsafe extern "C-unwind" fn ambuildempty(index: pg_sys::Relation) {
     raise(build::build_empty(unsafe { IndexRelation::of_ptr(index) }));
 }
 
+// The server says what it passes.
+#[allow(clippy::too_many_arguments)]
 #[pg_guard]
 unsafe extern "C-unwind" fn aminsert(
     index: pg_sys::Relation,

@@ -20,6 +20,8 @@ pub struct TableRows<'a> {
     info: *mut pg_sys::IndexInfo,
     /// Holds what one row needs.
     context: pg_sys::MemoryContext,
+    /// Whether rows that are deleted, and that somebody may still see, are left out.
+    leaves_deleted: bool,
 }
 
 impl<'a> TableRows<'a> {
@@ -38,7 +40,13 @@ impl<'a> TableRows<'a> {
                 pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
             )
         };
-        Self { table, index, info, context }
+        Self { table, index, info, context, leaves_deleted: false }
+    }
+
+    /// Leaves out rows that are deleted, which an index built concurrently may not have.
+    pub(super) fn without_deleted(mut self) -> Self {
+        self.leaves_deleted = true;
+        self
     }
 
     /// Returns how many blocks the table has.
@@ -58,7 +66,8 @@ impl<'a> TableRows<'a> {
     }
 
     fn scan(&self, first: u32, count: u32, progress: bool, each: &mut EachRow<'_>) -> f64 {
-        let mut taker = Taker { each, values: self.index.values(), context: self.context };
+        let mut taker =
+            Taker { each, values: self.index.values(), context: self.context, leaves_deleted: self.leaves_deleted };
         let state = (&raw mut taker).cast::<c_void>();
         // SAFETY: table and index are open and locked; the callback gets back the state that lives until the call returns.  No
         // scan is handed in, so that the server begins one under the snapshot that the build needs.
@@ -93,6 +102,7 @@ struct Taker<'f, 'g> {
     each: &'f mut EachRow<'g>,
     values: Values,
     context: pg_sys::MemoryContext,
+    leaves_deleted: bool,
 }
 
 /// Called by the server for each row.
@@ -102,11 +112,14 @@ unsafe extern "C-unwind" fn take_row(
     tid: pg_sys::ItemPointer,
     values: *mut pg_sys::Datum,
     nulls: *mut bool,
-    _is_alive: bool,
+    is_alive: bool,
     state: *mut c_void,
 ) {
     // SAFETY: the state that `scan` handed in, which nobody else uses meanwhile.
     let taker = unsafe { &mut *state.cast::<Taker<'_, '_>>() };
+    if taker.leaves_deleted && !is_alive {
+        return;
+    }
     // SAFETY: the server hands the place, and one value and its mark, since the index has one column.
     let (tid, value, is_null) = unsafe { (tid_of(*tid), *values, *nulls) };
     // SAFETY: the context lives as long as the scan, and what it was before is made current again below.

@@ -75,7 +75,7 @@ impl NamedIndex {
     pub fn rows(&self) -> TableRows<'_> {
         // SAFETY: both are open and locked while `self` lives; the description lives in the current memory context, as long as the
         // call that asks.
-        unsafe { TableRows::of(self.table, self.index(), pg_sys::BuildIndexInfo(self.index)) }
+        unsafe { TableRows::of(self.table, self.index(), pg_sys::BuildIndexInfo(self.index)).without_deleted() }
     }
 
     /// Returns the index.

@@ -11,6 +11,8 @@ use super::index_relation::OpenIndex;
 use super::named_type;
 use crate::dimspace::cost::Shape;
 
+// The server says what it passes.
+#[allow(clippy::too_many_arguments)]
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn amcostestimate(
     root: *mut pg_sys::PlannerInfo,

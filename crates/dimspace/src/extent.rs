@@ -33,7 +33,8 @@ pub fn extent<P: Pages>(pages: &P) -> Result<Extent> {
         for entry in (0..here as usize).map(|place| CellEntry::read(&page, place)) {
             segments += u64::from(entry.segments);
             let is_empty = entry.first_tail.is_none();
-            tail_pages += if is_empty { 0 } else { u64::from(entry.last_sequence.wrapping_sub(entry.first_sequence)) + 1 };
+            tail_pages +=
+                if is_empty { 0 } else { u64::from(entry.last_sequence.wrapping_sub(entry.first_sequence)) + 1 };
         }
         seen += here;
     }

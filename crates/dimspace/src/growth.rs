@@ -215,7 +215,7 @@ fn link_centroids<P: Pages>(pages: &P, blocks: &[Block], count: u32) -> Result<(
 /// Returns the centroids of all slots.
 pub(crate) fn read_centroids<P: Pages>(pages: &P, meta: &Meta) -> Result<Matrix> {
     let dimensions = meta.dimensions as usize;
-    let wanted = (meta.slots as usize).checked_mul(dimensions).unwrap_or(usize::MAX);
+    let wanted = (meta.slots as usize).saturating_mul(dimensions);
     let mut values = Vec::new();
     let bad = |block, rule| Err(DimspaceError::damaged(block, rule));
     visit_chain(pages, Kind::Centroids, meta.first_centroids, pages.blocks() as usize, |block, page| {

@@ -307,7 +307,8 @@ impl RowRecord {
     /// Returns the record's bytes.
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
-        let flags = u16::from(self.is_dead) * Self::DEAD | u16::from(self.is_clamped) * Self::CLAMPED;
+        let flag = |is_set: bool, flag: u16| if is_set { flag } else { 0 };
+        let flags = flag(self.is_dead, Self::DEAD) | flag(self.is_clamped, Self::CLAMPED);
         bytes[..6].copy_from_slice(&self.tid.to_bytes());
         bytes[6..8].copy_from_slice(&flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.norm.to_le_bytes());
@@ -467,7 +468,7 @@ impl TailHead {
 
     /// Returns the stamp of a page: cell and sequence number.
     pub fn owner(cell: u32, sequence: u32) -> u64 {
-        u64::from(cell) << 32 | u64::from(sequence)
+        (u64::from(cell) << 32) | u64::from(sequence)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::page::{Kind, Pages};
 use crate::segment::{self, PLANES, Segment};
 use crate::state::{check_cells_page, read_entry, read_meta};
 use crate::tail::TailPage;
-use crate::tile::{self, RowMask, classify, code};
+use crate::tile::{RowMask, classify, code};
 
 /// A closed range of one dimension.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +67,8 @@ pub struct RangeScan {
     is_finished: bool,
     report: ScanReport,
     maps: Maps,
+    /// High bytes of the rows at the edge, of the page at hand.
+    high: Vec<u8>,
 }
 
 /// Where the codes of cells lie: what the heads of their segments say, kept from scan to scan while the cells' epochs stay.
@@ -146,6 +148,7 @@ impl RangeScan {
             read_at: Vec::new(),
             report: ScanReport::default(),
             maps: maps.of_build(meta.build),
+            high: Vec::new(),
             meta,
         };
         if !scan.is_finished {
@@ -379,22 +382,24 @@ impl RangeScan {
             let bounds = self.bounds.get(from + n).copied();
             let bounds = bounds.ok_or_else(|| DimspaceError::damaged(segment.block, "a segment's scale set exists"))?;
             let (number, dimension) = head.shape.place(condition.dimension as usize);
-            let mut high = [0; tile::SEGMENT_ROWS_MAX];
             let a_page = read_codes_page(pages, segment, 0, number)?;
             let (sure, edge) = classify(a_page.payload(), head.shape, dimension, bounds);
             let edge = edge.and(&possible);
-            for row in edge.iter() {
-                high[row] = code(a_page.payload(), head.shape, dimension, row).unwrap_or_default();
+            let has_low = head.planes == 2 && !edge.is_empty();
+            self.high.clear();
+            if has_low {
+                let row_code = |row| code(a_page.payload(), head.shape, dimension, row).unwrap_or_default();
+                self.high.extend(edge.iter().map(row_code));
             }
             drop(a_page);
             self.report.pages += 1;
             let (mut is_in, mut may_be) = (sure, sure.or(&edge));
-            if head.planes == 2 && !edge.is_empty() {
+            if has_low {
                 let b_page = read_codes_page(pages, segment, 1, number)?;
                 self.report.pages += 1;
-                for row in edge.iter() {
+                for (row, high) in edge.iter().zip(&self.high) {
                     let low = code(b_page.payload(), head.shape, dimension, row).unwrap_or_default();
-                    let verdict = bounds.verdict(u16::from_be_bytes([high[row], low]));
+                    let verdict = bounds.verdict(u16::from_be_bytes([*high, low]));
                     is_in.set(row, verdict == Verdict::Inside);
                     may_be.set(row, verdict != Verdict::Outside);
                 }

@@ -63,7 +63,7 @@ fn delete_in_cell<P: Pages>(
     let (mut block, mut sequence) = (entry.first_tail, entry.first_sequence);
     while !block.is_none() {
         pages.check_interrupt()?;
-        let page = read_tail_page(pages, &meta, block, cell, sequence)?;
+        let page = fold::read_own_tail(pages, &meta, block, cell, sequence)?;
         let places: Vec<usize> = condemned(page.rows().map(|(record, _)| record), is_dead, deleted);
         let owner = TailHead::owner(cell, sequence);
         kill(pages, block, Kind::Tail, owner, places.into_iter().map(|row| page.row_place(row)))?;
@@ -76,18 +76,6 @@ fn delete_in_cell<P: Pages>(
         kill(pages, segment.block, Kind::Rows, segment.number, places)?;
     }
     Ok(())
-}
-
-/// The page of a tail as it is now: of the newest meta page, because inserts do not wait for the cell's lock.
-fn read_tail_page<P: Pages>(
-    pages: &P,
-    meta: &Meta,
-    block: Block,
-    cell: u32,
-    sequence: u32,
-) -> Result<crate::tail::TailPage> {
-    fold::read_own_tail(pages, meta, block, cell, sequence)
-        .or_else(|_| fold::read_own_tail(pages, &read_meta(pages)?, block, cell, sequence))
 }
 
 fn records<P: Pages>(pages: &P, segment: &Segment) -> Result<Vec<RowRecord>> {
@@ -233,7 +221,7 @@ fn tail_rows<P: Pages>(pages: &P, meta: &Meta, cell: u32, entry: &CellEntry) -> 
     let (mut block, mut sequence, mut rows) = (entry.first_tail, entry.first_sequence, 0);
     while !block.is_none() {
         pages.check_interrupt()?;
-        let page = read_tail_page(pages, meta, block, cell, sequence)?;
+        let page = fold::read_own_tail(pages, meta, block, cell, sequence)?;
         rows += u32::from(page.head.rows);
         (block, sequence) = (page.next, sequence.wrapping_add(1));
     }
@@ -282,7 +270,7 @@ fn mark_cell<P: Pages>(pages: &P, cell: u32, live: &mut Live) -> Result<()> {
     let (mut block, mut sequence) = (entry.first_tail, entry.first_sequence);
     while !block.is_none() {
         pages.check_interrupt()?;
-        let page = read_tail_page(pages, &meta, block, cell, sequence)?;
+        let page = fold::read_own_tail(pages, &meta, block, cell, sequence)?;
         if !page.head.rest.is_none() {
             live.numbers.insert(page.head.number);
         }

@@ -55,8 +55,9 @@ impl RowMask {
     }
 
     /// Returns the rows, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + use<> {
-        self.0.into_iter().enumerate().flat_map(|(place, word)| ones(word).map(move |bit| place * 64 + bit))
+    #[inline]
+    pub fn iter(&self) -> Rows {
+        Rows { words: self.0, place: 0 }
     }
 
     /// Returns whether a row is in the set.
@@ -81,8 +82,27 @@ impl RowMask {
     }
 }
 
-/// The places of the ones, ascending.
-fn ones(word: u64) -> impl Iterator<Item = usize> {
-    let rest = std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)));
-    rest.take_while(|&rest| rest != 0).map(|rest| rest.trailing_zeros() as usize)
+/// The rows of a set, ascending.
+pub struct Rows {
+    /// What is left of each word.
+    words: [u64; WORDS],
+    /// The first word that may have a row left.
+    place: usize,
+}
+
+impl Iterator for Rows {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while let Some(word) = self.words.get_mut(self.place) {
+            if *word != 0 {
+                let row = self.place * 64 + word.trailing_zeros() as usize;
+                *word &= *word - 1;
+                return Some(row);
+            }
+            self.place += 1;
+        }
+        None
+    }
 }

@@ -68,7 +68,7 @@ pub fn measure(bench: &Bench, base: &Vectors) -> Result<Vec<Row>> {
     let contests: Vec<_> = CONTESTS.iter().filter(|contest| bench.args.wants(contest.name)).collect();
     if !contests.is_empty() {
         bench.say("dimspace: rows to insert");
-        keeper.fill_sources(INSERTED as usize * (TURNS_MAX * bench.args.rounds) as usize)?;
+        keeper.fill_sources(INSERTED as usize * (TURNS_MAX * bench.args.rounds + 1) as usize)?;
     }
     for contest in contests {
         rows.push(keeper.insert_row(bench, contest)?);
@@ -142,6 +142,9 @@ impl Keeper<'_> {
             self.renew(&contest.peer)?;
         }
         bench.say(contest.name);
+        // The first rows meet what later ones do not: empty pages, and buffers that nobody has touched.
+        self.insert_cost(&OURS, &OURS_BARE)?;
+        self.insert_cost(&contest.peer, &BARE)?;
         let mut costs = Costs { ours: Vec::new(), theirs: Vec::new() };
         for _ in 0..bench.args.rounds * contest.turns {
             costs.ours.push(self.insert_cost(&OURS, &OURS_BARE)?);

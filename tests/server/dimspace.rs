@@ -1,12 +1,18 @@
 //! The access method `dimspace` as users of a server see it: `crates/dimspace` proves the algorithms, here they run over
 //! PostgreSQL's buffers and log.
 
+mod crash;
 mod definition;
+mod equality;
+mod every_plan;
 mod life;
 mod pgvector;
 mod planner;
 mod restart;
+mod standby;
 mod tables;
+mod workers;
+mod writers;
 
 use pg_test::Result;
 use postgres::Client;

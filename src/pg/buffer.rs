@@ -25,6 +25,8 @@ pub(super) mod raw {
     use pgrx::pg_sys;
 
     unsafe extern "C-unwind" {
+        /// Descriptors of the shared buffers, one to a cache line.
+        pub static mut BufferDescriptors: *mut u8;
         pub fn ReadBufferExtended(
             relation: pg_sys::Relation,
             fork: pg_sys::ForkNumber::Type,
@@ -46,6 +48,8 @@ pub(super) mod raw {
 }
 
 const SPECIAL_BYTES: usize = 16;
+/// Bytes from one buffer's descriptor to the next.
+const DESCRIPTOR_BYTES: usize = 64;
 /// Where the contents end.
 const LOWER: u16 = 64 + 8064;
 const UPPER: u16 = (PAGE_BYTES - SPECIAL_BYTES) as u16;
@@ -319,7 +323,10 @@ pub(super) unsafe fn page_of<'a>(buffer: pg_sys::Buffer) -> &'a Page {
 fn prefetch_page(buffer: pg_sys::Buffer, places: impl Iterator<Item = usize>) {
     // SAFETY: set when the server starts, before any backend.
     let first = unsafe { pg_sys::BufferBlocks } as usize;
+    // SAFETY: as above.
+    let descriptors = unsafe { raw::BufferDescriptors } as usize;
     let page = first + (buffer - 1) as usize * PAGE_BYTES;
+    prefetch(descriptors + (buffer - 1) as usize * DESCRIPTOR_BYTES);
     prefetch(page + PAGE_BYTES - 1);
     places.for_each(|place| prefetch(page + PAYLOAD_FROM + place));
 }

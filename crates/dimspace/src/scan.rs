@@ -345,9 +345,8 @@ impl RangeScan {
         let shape = segment.head.shape;
         for condition in &self.conditions {
             let (number, dimension) = shape.place(condition.dimension as usize);
-            pages.prefetch(segment.code_block(0, number), shape.column_starts(dimension));
-            if segment.head.planes == 2 {
-                pages.prefetch(segment.code_block(1, number), std::iter::empty());
+            for plane in 0..usize::from(segment.head.planes) {
+                pages.prefetch(segment.code_block(plane, number), shape.column_starts(dimension));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use ::dimspace::kmeans::Matrix;
 use ::dimspace::layout::OddKind;
 use ::dimspace::{Builder, Encoder, Trained, create, train};
 use ::dimspace::{Pages, Tid};
@@ -159,9 +160,8 @@ fn code_all(
 
 /// Values of some rows.
 struct Batch {
-    dimensions: usize,
     tids: Vec<Tid>,
-    values: Vec<f32>,
+    values: Matrix,
 }
 
 impl Batch {
@@ -169,28 +169,29 @@ impl Batch {
     const VALUES_MAX: usize = 1 << 18;
 
     fn new(dimensions: u32) -> Self {
-        Self { dimensions: dimensions as usize, tids: Vec::new(), values: Vec::new() }
+        Self { tids: Vec::new(), values: Matrix::new(dimensions as usize) }
     }
 
     fn replace(&mut self) -> Self {
-        std::mem::replace(self, Self::new(self.dimensions as u32))
+        let dimensions = self.values.dimensions() as u32;
+        std::mem::replace(self, Self::new(dimensions))
     }
 
     fn push(&mut self, tid: Tid, packed: &Packed<'_>) {
         self.tids.push(tid);
-        self.values.extend(packed.to_f32());
+        self.values.push(&packed.to_f32());
     }
 
     fn is_full(&self) -> bool {
-        self.tids.len() == Self::ROWS_MAX || self.values.len() >= Self::VALUES_MAX
+        self.tids.len() == Self::ROWS_MAX || self.values.values().len() >= Self::VALUES_MAX
     }
 
     /// Codes the rows, on any thread.
     fn encoded(self, encoder: &Encoder) -> Encoded {
         let mut encoded = Encoded { bytes: Vec::new(), rows: Vec::with_capacity(self.tids.len()) };
-        for (&tid, values) in self.tids.iter().zip(self.values.chunks_exact(self.dimensions)) {
-            let cell = encoder.encode(tid, values, &mut encoded.bytes);
-            encoded.rows.push((tid, cell, encoded.bytes.len()));
+        for (number, (&tid, cell)) in self.tids.iter().zip(encoder.cells(&self.values)).enumerate() {
+            let has_cell = encoder.code(tid, self.values.row(number), &mut encoded.bytes);
+            encoded.rows.push((tid, has_cell.then_some(cell), encoded.bytes.len()));
         }
         encoded
     }

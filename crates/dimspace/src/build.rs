@@ -77,11 +77,21 @@ impl Encoder {
     /// Appends a row's record and codes; returns its cell.  `None`, and nothing appended, for a zero vector where the metric is
     /// the cosine.
     pub fn encode(&self, tid: Tid, values: &[f32], out: &mut Vec<u8>) -> Option<u32> {
-        if is_zero(self.metric, values) {
-            return None;
+        self.code(tid, values, out).then(|| self.nearest.nearest(values) as u32)
+    }
+
+    /// Appends a row's record and codes; false, and nothing appended, for a zero vector where the metric is the cosine.
+    pub fn code(&self, tid: Tid, values: &[f32], out: &mut Vec<u8>) -> bool {
+        let has_cell = !is_zero(self.metric, values);
+        if has_cell {
+            encode_row(&self.scales, self.planes, tid, values, out);
         }
-        encode_row(&self.scales, self.planes, tid, values, out);
-        Some(self.nearest.nearest(values) as u32)
+        has_cell
+    }
+
+    /// Returns the cell of each row: much faster than one by one, where there are many cells.
+    pub fn cells(&self, rows: &Matrix) -> Vec<u32> {
+        self.nearest.nearest_all(rows)
     }
 
     /// Returns the bytes that [`Encoder::encode`] appends for a row.

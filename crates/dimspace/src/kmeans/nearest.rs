@@ -7,6 +7,10 @@ use vector::distance::{Path, products};
 use super::matrix::{Matrix, Scaling, multiply};
 use crate::metric::Metric;
 
+/// Rows that are searched for together.
+const ROWS_AT_ONCE: usize = 64;
+/// Values of centroids that stay in a core's second cache: 256 KiB.
+const CENTROID_VALUES_AT_ONCE: usize = 1 << 16;
 /// A float32 product of a row and a centroid below this may have lost bits of its terms.
 const TRUSTED_MIN: f32 = 1.0 / (1u128 << 96) as f32;
 
@@ -45,8 +49,9 @@ impl Nearest {
 
     /// Returns the number of the centroid that is nearest to a row, the lowest of several; 0 where there is none.
     pub fn nearest(&self, row: &[f32]) -> usize {
-        let mut scores = vec![0.0; self.centroids.rows()];
-        self.nearest_with(row, &mut scores)
+        let mut best = [Best::NONE];
+        self.search(&[row], &mut best);
+        self.settled(row, best[0])
     }
 
     /// Returns the same for each row.
@@ -56,24 +61,47 @@ impl Nearest {
 
     /// Returns the same for some rows.
     pub fn of_rows(&self, rows: &Matrix, numbers: Range<usize>) -> Vec<u32> {
-        let mut scores = vec![0.0; self.centroids.rows()];
-        numbers.map(|number| self.nearest_with(rows.row(number), &mut scores) as u32).collect()
+        let numbers: Vec<usize> = numbers.collect();
+        let mut nearest = Vec::with_capacity(numbers.len());
+        for group in numbers.chunks(ROWS_AT_ONCE) {
+            let group: Vec<&[f32]> = group.iter().map(|number| rows.row(*number)).collect();
+            let mut best = vec![Best::NONE; group.len()];
+            self.search(&group, &mut best);
+            nearest.extend(group.iter().zip(best).map(|(row, best)| self.settled(row, best) as u32));
+        }
+        nearest
     }
 
-    /// The greatest of `row * centroid - centroid * centroid / 2`; in float64 where float32 may have failed.
-    fn nearest_with(&self, row: &[f32], scores: &mut [f32]) -> usize {
-        match &self.scaled {
-            None => products(self.path, row, self.centroids.values(), scores),
-            Some(centroids) => {
-                let mut scaled = vec![0.0; row.len()];
-                self.scaling.apply(row, &mut scaled);
-                products(self.path, &scaled, centroids.values(), scores);
+    /// Finds the greatest `row * centroid - centroid * centroid / 2` of each row, as many centroids at a time as stay in the CPU's
+    /// cache while all rows pass.
+    fn search(&self, rows: &[&[f32]], best: &mut [Best]) {
+        let mut scaled = Vec::new();
+        let centroids = self.scaled.as_ref().unwrap_or(&self.centroids);
+        let dimensions = centroids.dimensions().max(1);
+        let at_once = (CENTROID_VALUES_AT_ONCE / dimensions).max(1);
+        let mut scores = vec![0.0; at_once.min(centroids.rows())];
+        for (n, some) in centroids.values().chunks(at_once * dimensions).enumerate() {
+            let first = n * at_once;
+            let scores = &mut scores[..some.len() / dimensions];
+            for (row, best) in rows.iter().zip(best.iter_mut()) {
+                if self.scaled.is_some() {
+                    scaled.resize(row.len(), 0.0);
+                    self.scaling.apply(row, &mut scaled);
+                    products(self.path, &scaled, some, scores);
+                } else {
+                    products(self.path, row, some, scores);
+                }
+                let halves = self.half_squares.get(first..).unwrap_or_default();
+                scores.iter_mut().zip(halves).for_each(|(score, half)| *score -= half);
+                best.take(first, scores);
             }
         }
-        scores.iter_mut().zip(&self.half_squares).for_each(|(score, half)| *score -= half);
-        let (best, finite) = greatest(scores);
-        let vanished = self.metric == Metric::Cosine && scores.get(best).is_none_or(|score| score.abs() < TRUSTED_MIN);
-        if finite && !vanished { best } else { self.exact_nearest(row) }
+    }
+
+    /// Returns the place of the greatest score, found in float64 where float32 may have failed.
+    fn settled(&self, row: &[f32], best: Best) -> usize {
+        let vanished = self.metric == Metric::Cosine && best.score.abs() < TRUSTED_MIN;
+        if best.finite && !vanished { best.place } else { self.exact_nearest(row) }
     }
 
     /// Slower and for any values: float64 holds every square of a float32.
@@ -98,12 +126,29 @@ impl Nearest {
     }
 }
 
-/// The place of the greatest number, the first of several, and whether all are finite.
-fn greatest(scores: &[f32]) -> (usize, bool) {
-    // The first pass is one that the compiler makes vectors of; a place is looked for only once.
-    let most = scores.iter().fold(f32::NEG_INFINITY, |most, &score| if score > most { score } else { most });
-    let finite = scores.iter().fold(true, |finite, score| finite & score.is_finite());
-    (scores.iter().position(|&score| score == most).unwrap_or(0), finite)
+/// The greatest score so far.
+#[derive(Debug, Clone, Copy)]
+struct Best {
+    score: f32,
+    /// Its place, the first of several.
+    place: usize,
+    /// Whether all scores were finite.
+    finite: bool,
+}
+
+impl Best {
+    const NONE: Self = Self { score: f32::NEG_INFINITY, place: 0, finite: true };
+
+    /// Takes the scores from a place on.
+    fn take(&mut self, first: usize, scores: &[f32]) {
+        // The first pass is one that the compiler makes vectors of; a place is looked for only once.
+        let most = scores.iter().fold(f32::NEG_INFINITY, |most, &score| if score > most { score } else { most });
+        self.finite &= scores.iter().fold(true, |finite, score| finite & score.is_finite());
+        if most > self.score {
+            self.score = most;
+            self.place = first + scores.iter().position(|&score| score == most).unwrap_or(0);
+        }
+    }
 }
 
 fn squares(row: &[f32]) -> f64 {

@@ -2,8 +2,9 @@
 
 use super::search::{DIMENSIONS, Range, Searcher, same_found};
 use super::{create, index};
+use crate::contest::median;
 use crate::costs::Costs;
-use crate::row::{Goal, Row};
+use crate::row::{Goal, Row, round};
 use crate::support::backend::Backend;
 use crate::support::derived;
 use crate::support::vectors::{self, Vectors};
@@ -28,11 +29,12 @@ pub fn measure(bench: &Bench, base: &Vectors) -> Result<Vec<Row>> {
     let mut theirs = search_by_place(&database, &ranges)?;
     let found = same_found(&mut ours, &mut theirs)?;
     let costs = Costs::of_turns(bench.args.rounds, || ours.search(), || theirs.search())?;
+    let by_id = cost_by_id(bench, &database, &found)?;
     let per_query = [ours.per_query(), theirs.per_query()];
     let row = costs.row(NAME, "CPU µs per query", "TID scan of the rows", per_query);
     let rows_found: usize = found.iter().map(Vec::len).sum();
     let row = row.goal(Some(Goal::AtMost(AT_MOST))).detail("embeddings", ROWS);
-    Ok(vec![row.detail("rows_per_query", rows_found / found.len())])
+    Ok(vec![row.detail("rows_per_query", rows_found / found.len()).detail("by_id_value", round(by_id))])
 }
 
 /// Makes the table with its index and returns a range of each dimension, each from another place.
@@ -75,4 +77,18 @@ fn search_by_place(database: &Database, ranges: &[Range]) -> Result<Searcher> {
     theirs.prepare(queries, REPEATS)?;
     theirs.check_plans("Tid Scan")?;
     Ok(theirs)
+}
+
+/// Returns CPU microseconds of looking for the rows by their numbers, which is in nobody's ratio.
+fn cost_by_id(bench: &Bench, database: &Database, found: &[Vec<i64>]) -> Result<f64> {
+    let mut searcher = Searcher::connect(database, "SET enable_seqscan = off; SET enable_indexscan = off")?;
+    let query = |ids: &Vec<i64>| {
+        let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+        format!("SELECT id FROM ours WHERE id = ANY ('{{{}}}'::bigint[]) AND v IS NOT NULL", ids.join(","))
+    };
+    searcher.prepare(found.iter().map(query).collect(), REPEATS)?;
+    searcher.check_plans("Bitmap Heap Scan")?;
+    searcher.found()?;
+    let costs = (0..bench.args.rounds).map(|_| searcher.search()).collect::<Result<Vec<_>>>()?;
+    Ok(searcher.per_query()(median(costs.iter().map(|cost| cost.cpu_seconds))))
 }

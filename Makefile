@@ -2,12 +2,12 @@
 # The work is done in scripts/; each script begins with what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test bench lint fuzz install setup build
+.PHONY: help run stop test bench lint fuzz dimspace-long install setup build
 # One build at a time: the targets share servers, ports and the target directory.
 .NOTPARALLEL:
 
 help: ## print this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 run: install ## start a private PostgreSQL, import two models, show what deduplication saved
 	@scripts/run
@@ -36,6 +36,12 @@ lint: ## check format, clippy, and the lines that are never crossed
 fuzz: ## run every fuzz target for FUZZ_SECONDS (600)
 	@scripts/setup fuzz
 	@scripts/fuzz
+
+dimspace-long: ## run the long proofs of the index dimspace
+	@scripts/setup test
+	@scripts/build
+	@scripts/install
+	@scripts/dimspace_long
 
 install: build ## put the extension into the PostgreSQL of this machine (DESTDIR is honoured)
 	@scripts/install

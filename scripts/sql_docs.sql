@@ -24,6 +24,7 @@ SET search_path = atoms, pg_catalog;
 \qecho '| no such model, file, tensor, atom, embedding, import | 42704 |'
 \qecho '| already there | 42710 |'
 \qecho '| stored bytes do not have their hash | XX001 |'
+\qecho '| an index page is damaged: the message names block and rule; REINDEX | XX002 |'
 \qecho '| a limit was exceeded | 54000 |'
 \qecho '| not allowed | 42501 |'
 \qecho '| no such file on the server | 58P01 |'
@@ -75,6 +76,26 @@ FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc WHERE p.pronamespace = 'atom
 SELECT format('| `%s %s %s` | `%s` | %s |', format_type(o.oprleft, NULL), replace(o.oprname, '|', '\|'), format_type(o.oprright, NULL),
               format_type(o.oprresult, NULL), obj_description(o.oid, 'pg_operator'))
 FROM pg_operator o WHERE o.oprnamespace = 'atoms'::regnamespace ORDER BY format_type(o.oprleft, NULL), o.oprname;
+\qecho
+\qecho '## Indexes'
+\qecho
+\qecho '`CREATE INDEX ... USING dimspace (column [class]) [WITH (options)]` makes an index for `column <@ dim_range(dimension, lo, hi)`, several conditions ANDed, of one'
+\qecho 'column with at most 16,000 dimensions. Vectors of one index have as many dimensions each (22023). There is no unique, multi-column, ordered or index-only scan.'
+\qecho
+\qecho '| operator class | of type | default | what it is |'
+\qecho '|---|---|---|---|'
+SELECT format('| `%s` | `%s` | %s | %s |', c.opcname, format_type(c.opcintype, NULL), CASE WHEN c.opcdefault THEN 'yes' ELSE '' END, obj_description(c.oid, 'pg_opclass'))
+FROM pg_opclass c JOIN pg_am a ON a.oid = c.opcmethod WHERE a.amname = 'dimspace' ORDER BY c.opcintype::regtype::text, c.opcname;
+\qecho
+\qecho '| option | default | what it is |'
+\qecho '|---|---|---|'
+\qecho '| `planes` | 2 | bytes of a code: 2, or 1 for half the index, which leaves some hundred of 50,000 rows to be looked at in the table |'
+\qecho '| `cells` | 0 | cells that the rows are trained into; 0: one to 500 rows. They are split as they grow |'
+\qecho '| `fold_rows` | 0 | new rows of a cell that are coded together; 0: 16, or one to 32 rows of the cell. May be changed at any time |'
+\qecho '| `dimensions` | 0 | dimensions of all vectors, where the type does not say; 0: those of the first row |'
+\qecho '| `one_bit` | off | reserved: `on` is refused (0A000) |'
+\qecho
+\qecho 'Options other than `fold_rows` take effect with REINDEX.'
 \qecho
 \qecho '## Tables and views'
 SELECT format(E'\n### `%s` (%s)\n\n%s\n\n| column | type | meaning |\n|---|---|---|\n%s', c.relname, CASE c.relkind WHEN 'v' THEN 'view' ELSE 'table' END,

@@ -153,10 +153,8 @@ impl<'p, P: Pages> Builder<'p, P> {
         let pieces = total.div_ceil(self.cell_rows_max).max(1);
         let (piece, end) = piece_of(seen, total, pieces);
         let begin = piece_begin(piece, total, pieces);
-        let most = RowsHead::rows_max(self.rows.dimensions, self.meta.planes) as u64;
-        let segments = (end - begin).div_ceil(most).max(1);
-        let (_, segment_end) = piece_of(seen - begin, end - begin, segments);
-        if seen + 1 == begin + segment_end {
+        let most = RowsHead::rows_per_segment((end - begin) as usize, self.rows.dimensions, self.meta.planes);
+        if self.rows.len() == most || seen + 1 == end {
             self.write_segment(first + piece as u32)?;
         }
         if seen + 1 == end {

@@ -408,6 +408,20 @@ impl RowsHead {
         };
         (1..=SEGMENT_ROWS_MAX).rev().find(fits).unwrap_or(1)
     }
+
+    /// Returns into segments of how many rows so many are cut, the last taking what is left: no more segments than need be, and of
+    /// those cuts one that takes the fewest pages.
+    pub fn rows_per_segment(rows: usize, dimensions: usize, planes: u8) -> usize {
+        let most = Self::rows_max(dimensions, planes);
+        let pages = |rows: usize| if rows == 0 { 0 } else { Shape::for_rows(rows as u16).pages(dimensions) };
+        let segments = rows.div_ceil(most).max(1);
+        let total = |size: &usize| {
+            let last = rows.saturating_sub(size * (segments - 1));
+            pages(*size) * (segments - 1) + pages(last)
+        };
+        let least = rows.div_ceil(segments).max(1);
+        (least..=most.min(rows.max(1))).min_by_key(total).unwrap_or(most)
+    }
 }
 
 /// The head of a page of a tail; behind it the rows: record, then codes (high bytes, low bytes) or, in set 0, float32.

@@ -151,7 +151,7 @@ impl Chain {
     }
 }
 
-/// Writes rows as segments, full ones and a rest, the last leading to `next`.
+/// Writes rows as segments in front of a chain.
 pub(crate) fn write_chain<P: Pages>(
     pages: &P,
     meta: &Meta,
@@ -160,7 +160,7 @@ pub(crate) fn write_chain<P: Pages>(
     rows: &CodedRows,
     behind: Chain,
 ) -> Result<Chain> {
-    let most = RowsHead::rows_max(meta.dimensions as usize, meta.planes);
+    let most = RowsHead::rows_per_segment(rows.len(), meta.dimensions as usize, meta.planes);
     let mut chain = behind;
     // The last first, because each names the next.
     for from in (0..rows.len()).step_by(most).rev() {

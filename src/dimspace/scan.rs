@@ -53,12 +53,14 @@ pub struct Scan {
     range: Option<RangeScan>,
     found: Vec<Found>,
     taken: usize,
+    /// Pages that the table is known to have.
+    pub table_blocks: u32,
 }
 
 impl Scan {
     /// Makes a scan that finds nothing until it is restarted.
     pub fn new(index: Oid) -> Self {
-        Self { index, conditions: None, range: None, found: Vec::new(), taken: 0 }
+        Self { index, conditions: None, range: None, found: Vec::new(), taken: 0, table_blocks: 0 }
     }
 
     /// Begins again with other conditions.

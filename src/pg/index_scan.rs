@@ -1,6 +1,7 @@
 //! Scans of the access method `dimspace` as the server calls them.
 
 use dimspace::DimspaceError;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{FromDatum, pg_guard, pg_sys};
 use vector::DimRange;
 
@@ -82,8 +83,9 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(
     // SAFETY: see `state` and `pages`; the access method says that it cannot run backward.
     let (state, pages) = unsafe { (state(scan), pages(scan)) };
     let Some(found) = raise(state.next(&pages)) else { return false };
-    // SAFETY: the scan is the server's own.
+    // SAFETY: the scan is the server's own, of a table that is open and locked.
     unsafe {
+        raise(refuse_beyond_table((*scan).heapRelation, state, found));
         (*scan).xs_heaptid = raise(pointer(found));
         (*scan).xs_recheck = found.recheck;
     }
@@ -117,13 +119,30 @@ fn add(bitmap: *mut pg_sys::TIDBitmap, rows: &mut Vec<pg_sys::ItemPointerData>, 
     }
 }
 
+/// Line numbers that a page of a table has at most; a bitmap raises an error of its own for more.
+const LINES_MAX: u16 = 291;
+
 /// Refuses a place that no row has, which only damaged pages name: the server would take it for a new page.
 fn pointer(found: Found) -> PgResult<pg_sys::ItemPointerData> {
-    if found.tid.block == pg_sys::InvalidBlockNumber || found.tid.offset == 0 {
-        let error = DimspaceError::damaged(dimspace::Block::META, "every row has a place in the table");
-        return Err(index_fault(&error));
+    let is_line = (1..=LINES_MAX).contains(&found.tid.offset);
+    if found.tid.block == pg_sys::InvalidBlockNumber || !is_line { Err(no_place()) } else { Ok(pointer_of(found.tid)) }
+}
+
+/// Refuses a place behind the end of the table, as [`pointer`]: the server would look for a file that is not there.  A bitmap passes
+/// over it.
+///
+/// # Safety
+/// The table is open and locked, so that it may grow but not shrink.
+unsafe fn refuse_beyond_table(table: pg_sys::Relation, scan: &mut Scan, found: Found) -> PgResult<()> {
+    if found.tid.block >= scan.table_blocks {
+        // SAFETY: as above.
+        scan.table_blocks = unsafe { pg_sys::RelationGetNumberOfBlocksInFork(table, pg_sys::ForkNumber::MAIN_FORKNUM) };
     }
-    Ok(pointer_of(found.tid))
+    if found.tid.block >= scan.table_blocks { Err(no_place()) } else { Ok(()) }
+}
+
+fn no_place() -> ErrorReport {
+    index_fault(&DimspaceError::damaged(dimspace::Block::META, "every row has a place in the table"))
 }
 
 #[pg_guard]

@@ -1,8 +1,10 @@
 //! The access method `dimspace` as users of a server see it: `crates/dimspace` proves the algorithms, here they run over
 //! PostgreSQL's buffers and log.
 
+mod broken;
 mod cancel;
 mod crash;
+mod damage;
 mod definition;
 mod elsewhere;
 mod equality;

@@ -98,6 +98,26 @@ fn builds() -> Result<()> {
     Ok(())
 }
 
+/// Far longer than a second, most of it training.
+#[test]
+fn a_long_build_ends_soon() -> Result<()> {
+    let (_turn, db) = quiet_cluster()?;
+    let mut client = session(&db)?;
+    client.batch_execute(
+        "CREATE TABLE base AS SELECT n, (SELECT array_agg((random() - 0.5)::real) FROM generate_series(n, n + 191))::dimvec AS v FROM generate_series(1, 180) n; \
+         CREATE TABLE t AS SELECT row_number() OVER () AS n, a.v + b.v AS v FROM base a, base b",
+    )?;
+    for milliseconds in [60, 300, 900, 1600] {
+        for create in [
+            "CREATE INDEX i ON t USING dimspace (v) WITH (cells = 8000)",
+            "CREATE INDEX i ON t USING dimspace (v); SELECT pg_sleep(10)",
+        ] {
+            assert!(cancelled_after(&mut client, milliseconds, create)?, "{create} took less than {milliseconds} ms");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn inserts_that_fold_and_split() -> Result<()> {
     let (_turn, db) = quiet_cluster()?;

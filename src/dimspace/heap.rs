@@ -32,6 +32,7 @@ enum Kept {
 /// Returns how an index that keeps its own rules differs from its table.  Reads the index once for each part of the table whose
 /// rows fit the memory that maintenance may use.
 pub fn differences(named: &NamedIndex, pages: &IndexPages<'_>) -> PgResult<Vec<String>> {
+    let _owner = named.as_owner();
     let table = named.rows();
     let codes = Codes::read(pages).map_err(refuse)?;
     let rows_at_once = maintenance_kib().max(0) as usize * 1024 / KEPT_BYTES;

@@ -78,6 +78,14 @@ impl NamedIndex {
         unsafe { TableRows::of(self.table, self.index(), pg_sys::BuildIndexInfo(self.index)).without_deleted() }
     }
 
+    /// Makes the table's owner the user, as whom the functions of an index's expressions and predicate have to run: who looks into
+    /// the index of another need not trust them.
+    pub fn as_owner(&self) -> Owner {
+        // SAFETY: open; every open relation has its row of pg_class.
+        let owner = unsafe { (*(*self.table).rd_rel).relowner };
+        Owner::become_user(owner)
+    }
+
     /// Returns the index.
     pub fn index(&self) -> IndexRelation<'_> {
         // SAFETY: an index of dimspace, open while `self` lives.
@@ -87,6 +95,39 @@ impl NamedIndex {
 
 fn no_index(oid: pg_sys::Oid) -> pg_sys::panic::ErrorReport {
     fault(code::WRONG_KIND, format!("relation {} is no index of dimspace", oid.to_u32()))
+}
+
+/// The owner of a table as the user, until dropped; settings made meanwhile end with it, as they do in CREATE INDEX.  An error has the
+/// transaction's abort bring back the user.
+pub struct Owner {
+    user: pg_sys::Oid,
+    context: i32,
+    settings: i32,
+}
+
+impl Owner {
+    fn become_user(owner: pg_sys::Oid) -> Self {
+        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+        // SAFETY: inside a transaction; the places for results are valid.
+        let settings = unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32);
+            pg_sys::NewGUCNestLevel()
+        };
+        Self { user, context, settings }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            // SAFETY: what `become_user` has found, brought back once, here.
+            unsafe {
+                pg_sys::AtEOXact_GUC(false, self.settings);
+                pg_sys::SetUserIdAndSecContext(self.user, self.context);
+            }
+        }
+    }
 }
 
 impl Drop for NamedIndex {

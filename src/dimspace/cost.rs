@@ -55,6 +55,12 @@ impl Shape {
         self.rows * conditions / CODES_PER_OPERATOR
     }
 
+    /// How far rows leave in the order of the table: those of the cells of one page do, but are scattered over it.  So half, and less
+    /// the more pages of cells there are.
+    pub fn correlation(&self) -> f64 {
+        0.5 * self.first_share()
+    }
+
     /// The share of the scan that is done before the first row leaves it: the cells of one page.
     pub fn first_share(&self) -> f64 {
         (CELLS_PER_PAGE / self.cells).min(1.0)

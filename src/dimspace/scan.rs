@@ -77,21 +77,28 @@ impl Scan {
         self.taken = 0;
     }
 
-    /// Returns the next row.
+    /// Returns the next row.  Those of some cells leave in the order of their places, so that each block of the table is visited once
+    /// for them.
     pub fn next(&mut self, pages: &IndexPages<'_>) -> PgResult<Option<Found>> {
         while self.taken == self.found.len() {
-            self.found.clear();
             self.taken = 0;
             if !self.read_on(pages)? {
                 return Ok(None);
             }
+            self.found.sort_unstable_by_key(|found| found.tid);
         }
         self.taken += 1;
         Ok(self.found.get(self.taken - 1).copied())
     }
 
+    /// Returns the rows of the next cells, in no order; `None` when there are no more.
+    pub fn next_cells(&mut self, pages: &IndexPages<'_>) -> PgResult<Option<&[Found]>> {
+        Ok(self.read_on(pages)?.then_some(self.found.as_slice()))
+    }
+
     /// Reads some cells; false when there are no more.
     fn read_on(&mut self, pages: &IndexPages<'_>) -> PgResult<bool> {
+        self.found.clear();
         let Some(conditions) = &self.conditions else { return Ok(false) };
         let range = match &mut self.range {
             Some(range) => range,

@@ -98,13 +98,15 @@ pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: pg_sys::IndexScanDesc, 
     let (state, pages) = unsafe { (state(scan), pages(scan)) };
     let mut rows = 0;
     let (mut sure, mut unsure) = (Vec::new(), Vec::new());
-    while let Some(found) = raise(state.next(&pages)) {
-        let some = if found.recheck { &mut unsure } else { &mut sure };
-        some.push(raise(pointer(found)));
-        if some.len() == BITMAP_ROWS {
-            add(bitmap, some, found.recheck);
+    while let Some(found) = raise(state.next_cells(&pages)) {
+        for &row in found {
+            let some = if row.recheck { &mut unsure } else { &mut sure };
+            some.push(raise(pointer(row)));
+            if some.len() == BITMAP_ROWS {
+                add(bitmap, some, row.recheck);
+            }
         }
-        rows += 1;
+        rows += found.len() as i64;
     }
     add(bitmap, &mut sure, false);
     add(bitmap, &mut unsure, true);

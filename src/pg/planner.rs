@@ -39,7 +39,7 @@ pub(super) unsafe extern "C-unwind" fn amcostestimate(
         *startup = run * shape.first_share();
         *total = run;
         *selectivity = share;
-        *correlation = 0.0;
+        *correlation = shape.correlation();
         *pages = pages_read;
     }
 }

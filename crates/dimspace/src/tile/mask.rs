@@ -46,7 +46,7 @@ impl RowMask {
 
     /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.0 == [0; WORDS]
+        self.0.iter().fold(0, |all, word| all | word) == 0
     }
 
     /// Returns how many rows there are.

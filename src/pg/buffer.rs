@@ -297,7 +297,8 @@ impl<'i> Pages for IndexPages<'i> {
         let exclusive = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
         // SAFETY: the index is open and locked.
         let taken = unsafe { pg_sys::ConditionalLockPage(self.index.as_ptr(), cell.0, exclusive) };
-        Ok(taken.then_some(HeldLock { index: self.index, cell }))
+        // Made only when it was taken: dropping it releases.
+        Ok(taken.then(|| HeldLock { index: self.index, cell }))
     }
 
     fn check_interrupt(&self) -> Result<()> {

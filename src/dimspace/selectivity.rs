@@ -14,9 +14,9 @@ pub fn of(restriction: Restriction) -> f64 {
     match restriction {
         Restriction::Nothing => 0.0,
         Restriction::Unknown => UNKNOWN,
-        Restriction::Range(range, index) => {
+        Restriction::Range(range, index, values) => {
             let pages = IndexPages::of(index.index());
-            quantiles(&pages, &range).map_or(UNKNOWN, |quantiles| quantiles.share(range.lo(), range.hi()))
+            quantiles(&pages, &range).map_or(UNKNOWN, |quantiles| values * quantiles.share(range.lo(), range.hi()))
         }
     }
 }

@@ -30,7 +30,8 @@ pub(super) unsafe extern "C-unwind" fn amcostestimate(
         let share = selectivity_of(root, path);
         let shape = shape_of(index);
         let conditions = f64::from(list_length((*path).indexclauses));
-        let pages_read = shape.pages_read(conditions);
+        // The shape is an estimate, and no scan reads more than there is.
+        let pages_read = shape.pages_read(conditions).min(f64::from((*index).pages).max(1.0));
         let (mut random, mut sequential) = (0.0, 0.0);
         pg_sys::get_tablespace_page_costs((*index).reltablespace, &mut random, &mut sequential);
         let operators = shape.operators(conditions) * pg_sys::cpu_operator_cost;
@@ -89,8 +90,8 @@ pub enum Restriction {
     Nothing,
     /// The range is not known yet, there is no index over the column, or the user may not read it.
     Unknown,
-    /// The range, and an index over the column.
-    Range(DimRange, OpenIndex),
+    /// The range, an index over the column, and the share of rows that are not NULL.
+    Range(DimRange, OpenIndex, f64),
 }
 
 /// Reads the arguments of a function that estimates a restriction.
@@ -143,11 +144,24 @@ unsafe fn restriction_of(
         match index_over(variable.rel, column) {
             Some(index) if may_read(root, (*variable.rel).relid, column) => {
                 let range = RangeDatum::from_datum(range.constvalue, false).expect("not NULL").0;
-                Restriction::Range(range, OpenIndex::locked(index))
+                Restriction::Range(range, OpenIndex::locked(index), 1.0 - null_share(variable))
             }
             _ => Restriction::Unknown,
         }
     }
+}
+
+/// Returns the share of rows that are NULL, 0 before the first ANALYZE.
+///
+/// # Safety
+/// What `get_restriction_variable` has found.
+unsafe fn null_share(variable: &pg_sys::VariableStatData) -> f64 {
+    if variable.statsTuple.is_null() {
+        return 0.0;
+    }
+    // SAFETY: a row of pg_statistic.
+    let statistics = unsafe { &*pg_sys::GETSTRUCT(variable.statsTuple).cast::<pg_sys::FormData_pg_statistic>() };
+    f64::from(statistics.stanullfrac).clamp(0.0, 1.0)
 }
 
 /// Returns an index of ours over a whole column.

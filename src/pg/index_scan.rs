@@ -1,7 +1,6 @@
 //! Scans of the access method `dimspace` as the server calls them.
 
 use dimspace::DimspaceError;
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{FromDatum, pg_guard, pg_sys};
 use vector::DimRange;
 
@@ -86,7 +85,7 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(
     // SAFETY: the scan is the server's own, of a table that is open and locked.
     unsafe {
         raise(refuse_beyond_table((*scan).heapRelation, state, found));
-        (*scan).xs_heaptid = raise(pointer(found));
+        (*scan).xs_heaptid = pointer_of(found.tid);
         (*scan).xs_recheck = found.recheck;
     }
     true
@@ -101,7 +100,7 @@ pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: pg_sys::IndexScanDesc, 
     while let Some(found) = raise(state.next_cells(&pages)) {
         for &row in found {
             let some = if row.recheck { &mut unsure } else { &mut sure };
-            some.push(raise(pointer(row)));
+            some.push(pointer_of(row.tid));
             if some.len() == BITMAP_ROWS {
                 add(bitmap, some, row.recheck);
             }
@@ -121,17 +120,8 @@ fn add(bitmap: *mut pg_sys::TIDBitmap, rows: &mut Vec<pg_sys::ItemPointerData>, 
     }
 }
 
-/// Line numbers that a page of a table has at most; a bitmap raises an error of its own for more.
-const LINES_MAX: u16 = 291;
-
-/// Refuses a place that no row has, which only damaged pages name: the server would take it for a new page.
-fn pointer(found: Found) -> PgResult<pg_sys::ItemPointerData> {
-    let is_line = (1..=LINES_MAX).contains(&found.tid.offset);
-    if found.tid.block == pg_sys::InvalidBlockNumber || !is_line { Err(no_place()) } else { Ok(pointer_of(found.tid)) }
-}
-
-/// Refuses a place behind the end of the table, as [`pointer`]: the server would look for a file that is not there.  A bitmap passes
-/// over it.
+/// Refuses a place behind the end of the table, which only damaged pages name: the server would look for a file that is not there.
+/// A bitmap passes over it.
 ///
 /// # Safety
 /// The table is open and locked, so that it may grow but not shrink.
@@ -140,11 +130,11 @@ unsafe fn refuse_beyond_table(table: pg_sys::Relation, scan: &mut Scan, found: F
         // SAFETY: as above.
         scan.table_blocks = unsafe { pg_sys::RelationGetNumberOfBlocksInFork(table, pg_sys::ForkNumber::MAIN_FORKNUM) };
     }
-    if found.tid.block >= scan.table_blocks { Err(no_place()) } else { Ok(()) }
-}
-
-fn no_place() -> ErrorReport {
-    index_fault(&DimspaceError::damaged(dimspace::Block::META, "every row has a place in the table"))
+    if found.tid.block < scan.table_blocks {
+        return Ok(());
+    }
+    // Which page named it is not known any more.
+    Err(index_fault(&DimspaceError::damaged(dimspace::Block::META, "every row lies before the end of the table")))
 }
 
 #[pg_guard]

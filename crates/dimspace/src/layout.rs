@@ -50,6 +50,17 @@ pub struct Tid {
 }
 
 impl Tid {
+    /// Lines that a block of a table has at most: 8,192 bytes hold no more tuples.
+    const LINES_MAX: u16 = 291;
+
+    /// Refuses a place that no row can have, which a damaged page of the index names.
+    pub(crate) fn checked(self, page: Block) -> Result<Self> {
+        if (1..=Self::LINES_MAX).contains(&self.offset) && self.block != u32::MAX {
+            return Ok(self);
+        }
+        Err(DimspaceError::damaged(page, "every row has a place in the table"))
+    }
+
     fn from_bytes(bytes: &[u8; 6]) -> Self {
         let &[a, b, c, d, e, f] = bytes;
         Self { block: u32::from_le_bytes([a, b, c, d]), offset: u16::from_le_bytes([e, f]) }

@@ -12,7 +12,7 @@ use crate::growth;
 use crate::layout::{CELLS_PER_PAGE, CellEntry, Meta, OddKind, Tid};
 use crate::metric::Metric;
 use crate::odd;
-use crate::page::{Kind, Pages};
+use crate::page::{Block, Kind, Pages};
 use crate::segment::{self, PLANES, Segment};
 use crate::state::{check_cells_page, read_entry, read_meta};
 use crate::tail::TailPage;
@@ -316,7 +316,7 @@ impl RangeScan {
             let page = page
                 .ok_or_else(|| DimspaceError::damaged(block, "a tail's page has its kind, cell and sequence number"))?;
             self.report.pages += 1;
-            self.read_tail(&page, found);
+            self.read_tail(block, &page, found)?;
             (block, sequence) = (page.next, sequence.wrapping_add(1));
         }
         Ok(())
@@ -364,7 +364,7 @@ impl RangeScan {
         }
         for row in possible.iter() {
             if let Some(record) = segment.head.record(&page, row).filter(|record| !record.is_dead) {
-                found.push(Found { tid: record.tid, recheck: !inside.get(row) });
+                found.push(Found { tid: record.tid.checked(segment.block)?, recheck: !inside.get(row) });
             }
         }
         Ok(())
@@ -412,7 +412,7 @@ impl RangeScan {
         Ok((inside, possible))
     }
 
-    fn read_tail(&self, page: &TailPage, found: &mut Vec<Found>) {
+    fn read_tail(&self, block: Block, page: &TailPage, found: &mut Vec<Found>) -> Result<()> {
         for (record, codes) in page.rows().filter(|(record, _)| !record.is_dead) {
             let verdict = if page.head.scale_set == 0 {
                 self.judge_plain(codes)
@@ -420,9 +420,11 @@ impl RangeScan {
                 self.judge_coded(usize::from(page.head.scale_set), codes)
             };
             if verdict != Verdict::Outside {
-                found.push(Found { tid: record.tid, recheck: verdict == Verdict::Undecided });
+                let tid = record.tid.checked(block)?;
+                found.push(Found { tid, recheck: verdict == Verdict::Undecided });
             }
         }
+        Ok(())
     }
 
     fn judge_plain(&self, codes: &[u8]) -> Verdict {
@@ -457,10 +459,11 @@ impl RangeScan {
             return Ok(());
         }
         let is_sure = !self.meta.is_rounded && self.conditions.iter().all(|c| c.lo <= 0.0 && c.hi >= 0.0);
-        odd::visit(pages, &self.meta, |_, entries| {
+        odd::visit(pages, &self.meta, |block, entries| {
             self.report.pages += 1;
-            let zeros = entries.iter().filter(|entry| entry.kind == OddKind::Zero && !entry.is_dead);
-            found.extend(zeros.map(|entry| Found { tid: entry.tid, recheck: !is_sure }));
+            for entry in entries.iter().filter(|entry| entry.kind == OddKind::Zero && !entry.is_dead) {
+                found.push(Found { tid: entry.tid.checked(block)?, recheck: !is_sure });
+            }
             Ok(())
         })
     }

@@ -25,6 +25,7 @@ SET search_path = atoms, pg_catalog;
 \qecho '| already there | 42710 |'
 \qecho '| stored bytes do not have their hash | XX001 |'
 \qecho '| an index page is damaged: the message names block and rule; REINDEX | XX002 |'
+\qecho '| a function of dimspace was given what is no index of it | 42809 |'
 \qecho '| a limit was exceeded | 54000 |'
 \qecho '| not allowed | 42501 |'
 \qecho '| no such file on the server | 58P01 |'

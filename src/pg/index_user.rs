@@ -36,7 +36,7 @@ pub struct NamedIndex {
 
 impl NamedIndex {
     /// Opens an index.  Errors: 42809 no index of dimspace; 42501 the user may not read the table; 0A000 temporary, and of another
-    /// session.
+    /// session; 55000 not valid.
     pub fn open(oid: pg_sys::Oid, beside: Beside) -> PgResult<Self> {
         // SAFETY: a catalog lookup; it returns no relation for what is no index.
         let table = unsafe { pg_sys::IndexGetRelation(oid, true) };
@@ -67,6 +67,11 @@ impl NamedIndex {
             return Err(no_index(oid));
         } else if class.relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP && !is_our_temp {
             return Err(fault(code::UNSUPPORTED, "temporary indexes of other sessions cannot be read"));
+        }
+        // SAFETY: open; every index has its row of pg_index.
+        if !unsafe { (*(*self.index).rd_index).indisvalid } {
+            let hint = "Its concurrent build is under way, or has failed: then REINDEX builds it again.";
+            return Err(fault(code::STATE, "the index is not valid, it need not have every row").set_hint(hint));
         }
         Ok(())
     }

@@ -72,3 +72,17 @@ fn a_lock_that_is_not_got_is_not_released() -> Result<()> {
     assert_eq!(warnings.concat(), Vec::<String>::new());
     Ok(())
 }
+
+#[test]
+fn an_index_that_is_not_valid_is_not_called_damaged() -> Result<()> {
+    let db = Database::shared()?;
+    let mut client = session(&db)?;
+    client.batch_execute("CREATE TABLE t (v dimvec); INSERT INTO t VALUES ('[1,2]'), ('[1]')")?;
+    // Each vector has other dimensions, so the build fails and leaves the index behind.
+    assert!(client.batch_execute("CREATE INDEX CONCURRENTLY i ON t USING dimspace (v)").is_err());
+    assert_eq!(rows(&mut client, "SELECT dimspace_check('i')"), ["(55000)"]);
+    assert_eq!(rows(&mut client, "SELECT * FROM dimspace_stats('i')"), ["(55000)"]);
+    client.batch_execute("TRUNCATE t; INSERT INTO t VALUES ('[1,2]'); REINDEX INDEX i")?;
+    assert!(rows(&mut client, "SELECT dimspace_check('i', true)").is_empty());
+    Ok(())
+}

@@ -562,7 +562,7 @@ BEGIN
         ('literal', 'total', numbers, coalesce(different, numbers) * 200 + numbers * 255, 'atom rows + atom_embedding rows'),
         ('packed', 'vectors', rows, packed, format('up to 4 bytes of length, 4 of header, and the values as %s or narrower', owner.element_type)),
         ('packed', 'table', rows, pg_table_size(partition), 'pages of the table, its TOAST and its maps'),
-        ('packed', 'indexes', rows, pg_indexes_size(partition), 'the key, and indexes that you made'),
+        ('packed', 'indexes', rows, pg_indexes_size(partition), 'the key, the index dimspace, and indexes that you made'),
         ('packed', 'total', numbers, pg_total_relation_size(partition), 'table + indexes; dimension atoms take no row')
     ) l (layout, item, count, bytes, arithmetic);
 END $$;

@@ -92,7 +92,6 @@ CREATE OPERATOR @> (
 COMMENT ON OPERATOR @> (dim_range, dimvec) IS 'holds a value of';
 
 -- dimspace: the index access method for searches of single dimensions of vectors.
-
 CREATE FUNCTION dimspace_handler(internal) RETURNS index_am_handler
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'dimspace_handler';
 COMMENT ON FUNCTION dimspace_handler(internal) IS 'dimspace index access method handler';
@@ -140,7 +139,6 @@ CREATE FUNCTION dimspace_stats(index regclass) RETURNS TABLE (rows bigint, dead_
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dimspace_stats_wrapper';
 COMMENT ON FUNCTION dimspace_stats(regclass) IS 'what a dimspace index holds, in how many pages; 42501 without SELECT on its table';
 
--- Embeddings of a model have an index.
 CREATE FUNCTION index_embeddings(model_id bigint, dimensions integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, atoms, pg_temp AS $$
 BEGIN
@@ -153,6 +151,7 @@ BEGIN
     RETURN true;
 END $$;
 COMMENT ON FUNCTION index_embeddings(bigint, integer) IS 'gives the partition of a model its index dimspace, unless it has too many dimensions; returns whether it has one';
+
 CREATE OR REPLACE FUNCTION register_embedding_model(model text, dimensions integer, element_type text DEFAULT 'float32', metadata jsonb DEFAULT '{}')
     RETURNS bigint
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, atoms, pg_temp AS $$
@@ -184,6 +183,8 @@ BEGIN
     PERFORM atoms.index_embeddings(id, dimensions);
     RETURN id;
 END $$;
+
+-- What single dimensions say.
 CREATE OR REPLACE FUNCTION dimension_search(
     model text, dimension integer, value double precision, tolerance double precision DEFAULT 0.05, max_rows bigint DEFAULT NULL)
     RETURNS TABLE (source_atom_id bigint, dimension_value double precision)
@@ -207,6 +208,44 @@ BEGIN
         WHERE e.model_id = %1$s AND e.value OPERATOR(atoms.<@) atoms.dim_range(%2$s, %3$L, %4$L)
         ORDER BY abs(d.value - $1), e.source_atom_id LIMIT $2', owner.model_id, dimension, value - tolerance, value + tolerance) USING value, max_rows;
 END $$;
+
+CREATE OR REPLACE FUNCTION dimension_storage_report(model text)
+    RETURNS TABLE (layout text, item text, count bigint, bytes bigint, bytes_per_value double precision, arithmetic text)
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, atoms, pg_temp AS $$
+DECLARE
+    owner     atoms.embedding_model;
+    partition regclass;
+    rows      bigint;
+    packed    bigint;
+    different bigint;
+    numbers   bigint;
+    width     integer;
+BEGIN
+    SELECT m.* INTO owner FROM atoms.embedding_model m WHERE m.model_id = atoms.embedding_model_id(model);
+    partition := format('atoms.embedding_%s', owner.model_id)::regclass;
+    SELECT count(*), coalesce(sum(pg_column_size(e.value)), 0), atoms.count_distinct_values(e.value)
+        INTO rows, packed, different FROM atoms.embedding e WHERE e.model_id = owner.model_id;
+    numbers := rows * owner.dimensions;
+    width := octet_length(atoms.serialize_vector(atoms.zero_vector(1, owner.element_type)));
+    RETURN QUERY SELECT l.layout, l.item, l.count, l.bytes, l.bytes::double precision / nullif(numbers, 0), l.arithmetic FROM (VALUES
+        ('raw', 'values', numbers, numbers * width, format('%s embeddings x %s dimensions x %s bytes', rows, owner.dimensions, width)),
+        ('raw', 'distinct values', different, different * width,
+            CASE WHEN different IS NULL THEN 'not counted for float64'
+                 ELSE format('%s of %s values are distinct: each occurs %s times', different, numbers, round(numbers / nullif(different, 0)::numeric, 3)) END),
+        -- One row per atom and one per dimension, with their indexes, as measured on the tables of docs/bench.md.
+        ('literal', 'atom rows', coalesce(different, numbers), coalesce(different, numbers) * 200,
+            format('%s rows x 200 bytes: row 101, unique hash 76, key 23', coalesce(different, numbers))),
+        ('literal', 'atom_embedding rows', numbers, numbers * 255,
+            format('%s rows x 255 bytes: row 84, key 23, unique key 32, spatial index 77, dimension index 39', numbers)),
+        ('literal', 'total', numbers, coalesce(different, numbers) * 200 + numbers * 255, 'atom rows + atom_embedding rows'),
+        ('packed', 'vectors', rows, packed, format('up to 4 bytes of length, 4 of header, and the values as %s or narrower', owner.element_type)),
+        ('packed', 'table', rows, pg_table_size(partition), 'pages of the table, its TOAST and its maps'),
+        ('packed', 'indexes', rows, pg_indexes_size(partition), 'the key, the index dimspace, and indexes that you made'),
+        ('packed', 'total', numbers, pg_total_relation_size(partition), 'table + indexes; dimension atoms take no row')
+    ) l (layout, item, count, bytes, arithmetic);
+END $$;
+
+-- Who may do what.  Nothing is granted to PUBLIC but the input and output of types; grant_access gives a role a level.
 CREATE OR REPLACE FUNCTION access_rules() RETURNS TABLE (level text, routine regprocedure)
     LANGUAGE sql STABLE SET search_path = pg_catalog, atoms, pg_temp AS $$
     SELECT CASE

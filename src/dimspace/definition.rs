@@ -38,7 +38,12 @@ impl Definition {
             );
         }
         let (dimensions, element) = column(index);
-        let dimensions = if dimensions == 0 { options.dimensions.max(0) as u32 } else { dimensions };
+        let wanted = options.dimensions.max(0) as u32;
+        if dimensions != 0 && wanted != 0 && dimensions != wanted {
+            let message = format!("the column's vectors have {dimensions} dimensions, the option says {wanted}");
+            return Err(fault(code::ARGUMENT, message).set_hint("Leave the option dimensions out."));
+        }
+        let dimensions = if dimensions == 0 { wanted } else { dimensions };
         if dimensions > DIMENSIONS_MAX {
             return Err(refuse(DimspaceError::TooManyDimensions { found: dimensions }));
         }

@@ -62,6 +62,20 @@ const FREE_PAGES_TRIED: usize = 64;
 
 const _: () = assert!(pg_sys::BLCKSZ as usize == PAGE_BYTES);
 
+thread_local! {
+    /// The index whose pages were taken last, for errors, which begin where only pages are known.
+    static AT_HAND: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+/// Returns the name of the index whose pages were taken last.
+pub(super) fn index_at_hand() -> Option<String> {
+    // SAFETY: a catalog lookup; the name is copied before it can go.
+    unsafe {
+        let name = pg_sys::get_rel_name(AT_HAND.get());
+        (!name.is_null()).then(|| std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned())
+    }
+}
+
 /// Who changes the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writes {
@@ -88,6 +102,7 @@ pub struct IndexPages<'i> {
 impl<'i> IndexPages<'i> {
     /// Takes the pages of an index that others may use too.
     pub fn of(index: IndexRelation<'i>) -> Self {
+        AT_HAND.set(index.oid());
         Self {
             index,
             fork: pg_sys::ForkNumber::MAIN_FORKNUM,

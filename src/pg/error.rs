@@ -102,10 +102,14 @@ pub fn format_fault(error: &FormatError) -> ErrorReport {
 pub fn index_fault(error: &DimspaceError) -> ErrorReport {
     match error {
         DimspaceError::Damaged { .. } => {
-            fault(code::INDEX_DAMAGED, error.to_string()).set_hint("REINDEX builds the index again.")
+            let report = fault(code::INDEX_DAMAGED, error.to_string()).set_hint("REINDEX builds the index again.");
+            match super::buffer::index_at_hand() {
+                Some(name) => report.set_detail(format!("The index is \"{name}\".")),
+                None => report,
+            }
         }
         DimspaceError::Dimensions { .. } => fault(code::ARGUMENT, error.to_string()).set_hint(
-            "An index without declared dimensions takes those of its first row; REINDEX looks at the rows again.",
+            "They come from the column's type, the option dimensions, or the first row; REINDEX looks at the rows again.",
         ),
         _ => fault(code_of(error.kind()), error.to_string()),
     }

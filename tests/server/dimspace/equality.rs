@@ -55,14 +55,14 @@ fn unkind(noise: &mut Noise, row: usize, column: &Column) -> Option<Vec<f64>> {
     let exponent = column.least.log2() + uniform(noise) * (column.greatest.log2() - column.least.log2()).max(1.0);
     // float64 has room for steps that float32 rounds away.
     let step = if column.greatest == 1e300 { 1e-12 } else { 1.0 / 4096.0 };
-    let any_size = if row % 2 == 0 { exponent.exp2() } else { -exponent.exp2() };
+    let any_size = if row.is_multiple_of(2) { exponent.exp2() } else { -exponent.exp2() };
     let vector = [
         1.0,
         column.least * (row % 7) as f64 - column.least * 3.0,
         outlier,
         (row % 7) as f64 - 3.0,
         0.5 + (row % 4096) as f64 * step,
-        if row % 50 == 0 { uniform(noise) - 0.5 } else { 0.0 },
+        if row.is_multiple_of(50) { uniform(noise) - 0.5 } else { 0.0 },
         uniform(noise) - 0.5,
         any_size,
     ];

@@ -64,9 +64,9 @@ fn write(client: &mut Client, noise: &mut Noise, first: usize, step: usize) -> R
             "SAVEPOINT s; UPDATE t SET v = with_dimension(v, 3, random()) WHERE n >= {} AND n < {at}",
             at.saturating_sub(ROWS * 3).max(first)
         ))?;
-        if step % 2 == 0 {
+        if step.is_multiple_of(2) {
             client.batch_execute("ROLLBACK TO SAVEPOINT s")?;
         }
     }
-    client.batch_execute(if noise.next_u64() % 8 == 0 { "ROLLBACK" } else { "COMMIT" })
+    client.batch_execute(if noise.next_u64().is_multiple_of(8) { "ROLLBACK" } else { "COMMIT" })
 }

@@ -111,11 +111,12 @@ impl Store {
         Ok(Store { backend, model_id, atom_ids, loads: 0 })
     }
 
-    /// Returns what the embeddings take, with their primary key.
+    /// Returns what the embeddings take, with their primary key; their index dimspace has rows of its own.
     fn disk_bytes(&mut self) -> Result<u64> {
         let partition = format!("atoms.embedding_{}", self.model_id);
-        let size = "SELECT pg_total_relation_size($1::text::regclass)";
-        let bytes: i64 = self.backend.client().query_one(size, &[&partition])?.get(0);
+        let index = format!("{partition}_dimspace");
+        let size = "SELECT pg_total_relation_size($1::text::regclass) - pg_total_relation_size($2::text::regclass)";
+        let bytes: i64 = self.backend.client().query_one(size, &[&partition, &index])?.get(0);
         Ok(u64::try_from(bytes).expect("sizes are not negative"))
     }
 

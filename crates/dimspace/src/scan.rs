@@ -241,11 +241,11 @@ impl RangeScan {
     }
 
     fn entries<P: Pages>(&mut self, pages: &P, first: u32, end: u32) -> Result<Vec<CellEntry>> {
-        let (block, _) = self.meta.cell_place(first)?;
+        let (block, place) = self.meta.cell_place(first)?;
         self.report.pages += 1;
         let page = pages.read(block)?;
         check_cells_page(&page, block, first)?;
-        Ok((0..(end - first) as usize).map(|place| CellEntry::read(&page, place)).collect())
+        Ok((place..place + (end - first) as usize).map(|place| CellEntry::read(&page, place)).collect())
     }
 
     fn is_born_later(&self, cell: u32) -> bool {

@@ -5,6 +5,7 @@ pub mod cost;
 mod definition;
 mod heap;
 pub mod insert;
+mod kept;
 mod report;
 mod sample;
 pub mod scan;

@@ -1,22 +1,20 @@
 //! A scan: the rows that lie in the ranges of its conditions.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 pub use ::dimspace::Found;
 use ::dimspace::{Condition, Maps, RangeScan, ScanReport};
 use pgrx::pg_sys::Oid;
 use vector::DimRange;
 
+use super::kept::Kept;
 use super::refuse;
 use crate::pg::buffer::IndexPages;
 use crate::pg::error::PgResult;
 
-/// Indexes of which a session keeps where their codes lie.
-const MAPS_MAX: usize = 4;
-
 thread_local! {
-    /// Of the indexes scanned last, the latest last.  Maps look at the index's build number, so that they outlive REINDEX.
-    static MAPS: RefCell<Vec<(Oid, Maps)>> = const { RefCell::new(Vec::new()) };
+    /// Where codes lie.
+    static MAPS: Kept<Maps> = const { Kept::new() };
     /// The last scan of this session.
     static LAST: Cell<Option<(Oid, ScanReport)>> = const { Cell::new(None) };
 }
@@ -24,24 +22,6 @@ thread_local! {
 /// Returns what the last scan of this session did, and in which index.
 pub fn last() -> Option<(Oid, ScanReport)> {
     LAST.get()
-}
-
-/// Takes out what an earlier scan of an index left.
-fn take_maps(index: Oid) -> Maps {
-    MAPS.with_borrow_mut(|maps| {
-        let place = maps.iter().position(|(of, _)| *of == index);
-        place.map(|place| maps.remove(place).1).unwrap_or_default()
-    })
-}
-
-fn keep_maps(index: Oid, kept: Maps) {
-    MAPS.with_borrow_mut(|maps| {
-        maps.retain(|(of, _)| *of != index);
-        if maps.len() >= MAPS_MAX {
-            maps.remove(0);
-        }
-        maps.push((index, kept));
-    })
 }
 
 /// A scan of an index.
@@ -102,9 +82,9 @@ impl Scan {
         let Some(conditions) = &self.conditions else { return Ok(false) };
         let range = match &mut self.range {
             Some(range) => range,
-            None => {
-                self.range.insert(RangeScan::begin(pages, conditions.clone(), take_maps(self.index)).map_err(refuse)?)
-            }
+            None => self.range.insert(
+                RangeScan::begin(pages, conditions.clone(), MAPS.with(|maps| maps.take(self.index))).map_err(refuse)?,
+            ),
         };
         let more = range.next(pages, &mut self.found).map_err(refuse)?;
         LAST.set(Some((self.index, range.report())));
@@ -114,7 +94,7 @@ impl Scan {
     /// Ends the scan.
     pub fn end(&mut self) {
         if let Some(range) = self.range.take() {
-            keep_maps(self.index, range.into_maps());
+            MAPS.with(|maps| maps.keep(self.index, range.into_maps()));
         }
     }
 }

@@ -93,11 +93,6 @@ impl Encoder {
     pub fn cells(&self, rows: &Matrix) -> Vec<u32> {
         self.nearest.nearest_all(rows)
     }
-
-    /// Returns the bytes that [`Encoder::encode`] appends for a row.
-    pub fn row_bytes(&self) -> usize {
-        RowRecord::BYTES + usize::from(self.planes) * self.scales.dimensions()
-    }
 }
 
 /// Writes an index, cell by cell.
@@ -111,6 +106,8 @@ pub struct Builder<'p, P: Pages> {
     /// The trained cell whose rows come, and how many have come.
     at: Option<(u32, u64)>,
     rows: CodedRows,
+    /// Into segments of how many rows the cell at hand is cut.
+    segment_rows: usize,
     cell: CellEntry,
 }
 
@@ -136,7 +133,7 @@ impl<'p, P: Pages> Builder<'p, P> {
             meta.clone()
         })?;
         let rows = CodedRows::new(dimensions, settings.planes);
-        Ok(Self { pages, meta, plans, cell_rows_max, at: None, rows, cell: CellEntry::default() })
+        Ok(Self { pages, meta, plans, cell_rows_max, at: None, rows, segment_rows: 0, cell: CellEntry::default() })
     }
 
     /// Adds a row that [`Encoder::encode`] has coded.  Rows come in the order of their cells, as many as were promised.
@@ -153,8 +150,11 @@ impl<'p, P: Pages> Builder<'p, P> {
         let pieces = total.div_ceil(self.cell_rows_max).max(1);
         let (piece, end) = piece_of(seen, total, pieces);
         let begin = piece_begin(piece, total, pieces);
-        let most = RowsHead::rows_per_segment((end - begin) as usize, self.rows.dimensions, self.meta.planes);
-        if self.rows.len() == most || seen + 1 == end {
+        if seen == begin {
+            let rows = (end - begin) as usize;
+            self.segment_rows = RowsHead::rows_per_segment(rows, self.rows.dimensions, self.meta.planes);
+        }
+        if self.rows.len() == self.segment_rows || seen + 1 == end {
             self.write_segment(first + piece as u32)?;
         }
         if seen + 1 == end {

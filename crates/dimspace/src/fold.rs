@@ -115,13 +115,7 @@ fn newest_scales<'s, P: Pages>(pages: &P, meta: &Meta, scales: &'s mut Option<Sc
 }
 
 /// Reads a page of a tail whose cell is locked, so that it cannot have become something else.
-pub(crate) fn read_own_tail<P: Pages>(
-    pages: &P,
-    meta: &Meta,
-    block: Block,
-    cell: u32,
-    sequence: u32,
-) -> Result<TailPage> {
+fn read_own_tail<P: Pages>(pages: &P, meta: &Meta, block: Block, cell: u32, sequence: u32) -> Result<TailPage> {
     let page = match TailPage::read(pages, meta, block, cell, sequence) {
         Err(damage @ DimspaceError::Damaged { .. }) => {
             // Inserts do not wait for the cell's lock, and may use a scale set that came since.
@@ -131,6 +125,24 @@ pub(crate) fn read_own_tail<P: Pages>(
         page => page?,
     };
     page.ok_or_else(|| DimspaceError::damaged(block, "a tail's page has its kind, cell and sequence number"))
+}
+
+/// Hands out the pages of the tail of a cell whose lock is held, each with its block and sequence number.
+pub(crate) fn visit_own_tail<P: Pages>(
+    pages: &P,
+    meta: &Meta,
+    cell: u32,
+    entry: &CellEntry,
+    mut see: impl FnMut(Block, u32, &TailPage) -> Result<()>,
+) -> Result<()> {
+    let (mut block, mut sequence) = (entry.first_tail, entry.first_sequence);
+    while !block.is_none() {
+        pages.check_interrupt()?;
+        let page = read_own_tail(pages, meta, block, cell, sequence)?;
+        see(block, sequence, &page)?;
+        (block, sequence) = (page.next, sequence.wrapping_add(1));
+    }
+    Ok(())
 }
 
 /// Returns the meta page once there is a scale set: the first one is made of the rows of the first tail.  `None` when

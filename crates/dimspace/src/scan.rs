@@ -16,7 +16,7 @@ use crate::page::{Block, Kind, Pages};
 use crate::segment::{self, PLANES, Segment};
 use crate::state::{check_cells_page, read_entry, read_meta};
 use crate::tail::TailPage;
-use crate::tile::{RowMask, classify, code};
+use crate::tile::{RowMask, classify, edge_codes, settle};
 
 /// A closed range of one dimension.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -387,22 +387,19 @@ impl RangeScan {
             let has_low = head.planes == 2 && !edge.is_empty();
             self.high.clear();
             if has_low {
-                let row_code = |row| code(a_page.payload(), head.shape, dimension, row).unwrap_or_default();
-                self.high.extend(edge.iter().map(row_code));
+                edge_codes(a_page.payload(), head.shape, dimension, edge, &mut self.high);
             }
             drop(a_page);
             self.report.pages += 1;
-            let (mut is_in, mut may_be) = (sure, sure.or(&edge));
-            if has_low {
+            let (settled, undecided) = if has_low {
                 let b_page = read_codes_page(pages, segment, 1, number)?;
                 self.report.pages += 1;
-                for (row, high) in edge.iter().zip(&self.high) {
-                    let low = code(b_page.payload(), head.shape, dimension, row).unwrap_or_default();
-                    let verdict = bounds.verdict(u16::from_be_bytes([*high, low]));
-                    is_in.set(row, verdict == Verdict::Inside);
-                    may_be.set(row, verdict != Verdict::Outside);
-                }
-            }
+                settle(&self.high, b_page.payload(), head.shape, dimension, bounds, edge)
+            } else {
+                (RowMask::none(), edge)
+            };
+            let is_in = sure.or(&settled);
+            let may_be = is_in.or(&undecided);
             inside = inside.and(&is_in);
             possible = possible.and(&may_be);
             if possible.is_empty() {

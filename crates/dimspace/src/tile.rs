@@ -280,23 +280,25 @@ const BITS: [u8; BLOCK_ROWS] = {
     bits
 };
 
+/// Appends the codes of the rows at the edge, of plane A, for [`settle`]: only one of both pages is locked at a time.
+pub fn edge_codes(a_payload: &[u8], shape: Shape, dimension_in_page: usize, edge: RowMask, high: &mut Vec<u8>) {
+    high.extend(edge.iter().map(|row| code(a_payload, shape, dimension_in_page, row).unwrap_or_default()));
+}
+
 /// Returns which of the rows that [`classify`] left at the edge lie in the range by both bytes of their codes, and which
-/// share a bound's code, so that only the row's own value tells.
+/// share a bound's code, so that only the row's own value tells.  `high` has what [`edge_codes`] appends.
 pub fn settle(
-    [a_payload, b_payload]: [&[u8]; 2],
+    high: &[u8],
+    b_payload: &[u8],
     shape: Shape,
     dimension_in_page: usize,
     bounds: CodeBounds,
     edge: RowMask,
 ) -> (RowMask, RowMask) {
     let (mut inside, mut undecided) = (RowMask::none(), RowMask::none());
-    for row in edge.iter() {
-        let byte = |payload| code(payload, shape, dimension_in_page, row);
-        let verdict = match (byte(a_payload), byte(b_payload)) {
-            (Some(high), Some(low)) => bounds.verdict(u16::from_be_bytes([high, low])),
-            _ => Verdict::Undecided,
-        };
-        match verdict {
+    for (row, &high) in edge.iter().zip(high) {
+        let low = code(b_payload, shape, dimension_in_page, row);
+        match low.map_or(Verdict::Undecided, |low| bounds.verdict(u16::from_be_bytes([high, low]))) {
             Verdict::Inside => inside.set(row, true),
             Verdict::Undecided => undecided.set(row, true),
             Verdict::Outside => {}

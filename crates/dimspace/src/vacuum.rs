@@ -60,15 +60,11 @@ fn delete_in_cell<P: Pages>(
     deleted: &mut Deleted,
 ) -> Result<()> {
     let (meta, entry) = read_cell(pages, cell)?;
-    let (mut block, mut sequence) = (entry.first_tail, entry.first_sequence);
-    while !block.is_none() {
-        pages.check_interrupt()?;
-        let page = fold::read_own_tail(pages, &meta, block, cell, sequence)?;
-        let places: Vec<usize> = condemned(page.rows().map(|(record, _)| record), is_dead, deleted);
-        let owner = TailHead::owner(cell, sequence);
-        kill(pages, block, Kind::Tail, owner, places.into_iter().map(|row| page.row_place(row)))?;
-        (block, sequence) = (page.next, sequence.wrapping_add(1));
-    }
+    fold::visit_own_tail(pages, &meta, cell, &entry, |block, sequence, page| {
+        let places = condemned(page.rows().map(|(record, _)| record), is_dead, deleted);
+        let places = places.into_iter().map(|row| page.row_place(row));
+        kill(pages, block, Kind::Tail, TailHead::owner(cell, sequence), places)
+    })?;
     for segment in segment::read_chain(pages, &meta, cell, entry.first_rows, entry.segments)? {
         pages.check_interrupt()?;
         let places = condemned(records(pages, &segment)?.into_iter(), is_dead, deleted);
@@ -218,13 +214,11 @@ fn dead_rows<P: Pages>(pages: &P, meta: &Meta, cell: u32, entry: &CellEntry) -> 
 }
 
 fn tail_rows<P: Pages>(pages: &P, meta: &Meta, cell: u32, entry: &CellEntry) -> Result<u32> {
-    let (mut block, mut sequence, mut rows) = (entry.first_tail, entry.first_sequence, 0);
-    while !block.is_none() {
-        pages.check_interrupt()?;
-        let page = fold::read_own_tail(pages, meta, block, cell, sequence)?;
+    let mut rows = 0;
+    fold::visit_own_tail(pages, meta, cell, entry, |_, _, page| {
         rows += u32::from(page.head.rows);
-        (block, sequence) = (page.next, sequence.wrapping_add(1));
-    }
+        Ok(())
+    })?;
     Ok(rows)
 }
 
@@ -267,16 +261,13 @@ fn mark_cell<P: Pages>(pages: &P, cell: u32, live: &mut Live) -> Result<()> {
         live.numbers.insert(segment.number);
         live.rows += records(pages, &segment)?.iter().filter(|record| !record.is_dead).count() as u64;
     }
-    let (mut block, mut sequence) = (entry.first_tail, entry.first_sequence);
-    while !block.is_none() {
-        pages.check_interrupt()?;
-        let page = fold::read_own_tail(pages, &meta, block, cell, sequence)?;
+    fold::visit_own_tail(pages, &meta, cell, &entry, |_, _, page| {
         if !page.head.rest.is_none() {
             live.numbers.insert(page.head.number);
         }
         live.rows += page.rows().filter(|(record, _)| !record.is_dead).count() as u64;
-        (block, sequence) = (page.next, sequence.wrapping_add(1));
-    }
+        Ok(())
+    })?;
     live.first_sequences.push(entry.first_sequence);
     Ok(())
 }

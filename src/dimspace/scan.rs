@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 
-pub use ::dimspace::Found;
-use ::dimspace::{Condition, Maps, RangeScan, ScanReport};
+use ::dimspace::{Condition, Found, Maps, RangeScan, ScanReport};
 use pgrx::pg_sys::Oid;
 use vector::DimRange;
 
@@ -33,14 +32,12 @@ pub struct Scan {
     range: Option<RangeScan>,
     found: Vec<Found>,
     taken: usize,
-    /// Pages that the table is known to have.
-    pub table_blocks: u32,
 }
 
 impl Scan {
     /// Makes a scan that finds nothing until it is restarted.
     pub fn new(index: Oid) -> Self {
-        Self { index, conditions: None, range: None, found: Vec::new(), taken: 0, table_blocks: 0 }
+        Self { index, conditions: None, range: None, found: Vec::new(), taken: 0 }
     }
 
     /// Begins again with other conditions.

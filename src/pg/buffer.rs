@@ -95,6 +95,10 @@ pub struct IndexPages<'i> {
     is_vacuum: bool,
     /// Pages that there are at least.
     known: Cell<u32>,
+    /// The table whose rows are looked for; null where nobody goes on to it.
+    table: pg_sys::Relation,
+    /// Blocks that the table has at least.
+    row_blocks: Cell<u32>,
     /// Where pages were found before; none for what lies in buffers of this backend.
     recent: Option<Rc<RecentBuffers>>,
 }
@@ -110,8 +114,18 @@ impl<'i> IndexPages<'i> {
             strategy: std::ptr::null_mut(),
             is_vacuum: false,
             known: Cell::new(0),
+            table: std::ptr::null_mut(),
+            row_blocks: Cell::new(0),
             recent: (!index.is_local()).then(|| RecentBuffers::of(index.file())),
         }
+    }
+
+    /// Takes the pages of an index to find rows of its table.
+    ///
+    /// # Safety
+    /// The table is open, and locked so that it may grow but not shrink, as long as `'i`.
+    pub(super) unsafe fn for_scan(index: IndexRelation<'i>, table: pg_sys::Relation) -> Self {
+        Self { table, ..Self::of(index) }
     }
 
     /// Takes the pages of an index for VACUUM.
@@ -265,6 +279,18 @@ impl<'i> Pages for IndexPages<'i> {
         let blocks = unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.index.as_ptr(), self.fork) };
         self.known.set(blocks);
         blocks
+    }
+
+    /// The server looks for a file that is not there where a row is said to lie behind the end of the table.
+    fn has_row_block(&self, block: u32) -> bool {
+        if self.table.is_null() || block < self.row_blocks.get() {
+            return true;
+        }
+        // SAFETY: open and locked, as `for_scan` says.
+        let blocks =
+            unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.table, pg_sys::ForkNumber::MAIN_FORKNUM) };
+        self.row_blocks.set(blocks);
+        block < blocks
     }
 
     fn read(&self, block: Block) -> Result<PageGuard<'_>> {

@@ -1,18 +1,18 @@
 //! Scans of the access method `dimspace` as the server calls them.
 
-use dimspace::DimspaceError;
 use pgrx::{FromDatum, pg_guard, pg_sys};
 use vector::DimRange;
 
 use super::buffer::IndexPages;
-use super::error::{PgResult, index_fault, raise};
+use super::error::raise;
 use super::fixed_datum::RangeDatum;
 use super::index_am::{keep, pointer_of};
 use super::index_relation::IndexRelation;
-use crate::dimspace::scan::{Found, Scan};
+use crate::dimspace::scan::Scan;
 
 /// Rows that a bitmap gets at a time.
 const BITMAP_ROWS: usize = 512;
+const NO_LOCK: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
 
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn ambeginscan(
@@ -68,10 +68,10 @@ unsafe fn state<'a>(scan: pg_sys::IndexScanDesc) -> &'a mut Scan {
 }
 
 /// # Safety
-/// A scan that `ambeginscan` began, and its index is open.
-unsafe fn pages<'a>(scan: pg_sys::IndexScanDesc) -> IndexPages<'a> {
+/// A scan that `ambeginscan` began; its index and its table are open and locked.
+unsafe fn pages<'a>(scan: pg_sys::IndexScanDesc, table: pg_sys::Relation) -> IndexPages<'a> {
     // SAFETY: as above.
-    unsafe { IndexPages::of(IndexRelation::of_ptr((*scan).indexRelation)) }
+    unsafe { IndexPages::for_scan(IndexRelation::of_ptr((*scan).indexRelation), table) }
 }
 
 #[pg_guard]
@@ -80,11 +80,10 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(
     _direction: pg_sys::ScanDirection::Type,
 ) -> bool {
     // SAFETY: see `state` and `pages`; the access method says that it cannot run backward.
-    let (state, pages) = unsafe { (state(scan), pages(scan)) };
+    let (state, pages) = unsafe { (state(scan), pages(scan, (*scan).heapRelation)) };
     let Some(found) = raise(state.next(&pages)) else { return false };
-    // SAFETY: the scan is the server's own, of a table that is open and locked.
+    // SAFETY: the scan is the server's own.
     unsafe {
-        raise(refuse_beyond_table((*scan).heapRelation, state, found));
         (*scan).xs_heaptid = pointer_of(found.tid);
         (*scan).xs_recheck = found.recheck;
     }
@@ -93,8 +92,10 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(
 
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: pg_sys::IndexScanDesc, bitmap: *mut pg_sys::TIDBitmap) -> i64 {
+    // SAFETY: the node above has locked the table; a scan for a bitmap does not name it.
+    let table = unsafe { pg_sys::table_open((*(*(*scan).indexRelation).rd_index).indrelid, NO_LOCK) };
     // SAFETY: see `state` and `pages`.
-    let (state, pages) = unsafe { (state(scan), pages(scan)) };
+    let (state, pages) = unsafe { (state(scan), pages(scan, table)) };
     let mut rows = 0;
     let (mut sure, mut unsure) = (Vec::new(), Vec::new());
     while let Some(found) = raise(state.next_cells(&pages)) {
@@ -109,6 +110,8 @@ pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: pg_sys::IndexScanDesc, 
     }
     add(bitmap, &mut sure, false);
     add(bitmap, &mut unsure, true);
+    // SAFETY: opened above; an error in between has the transaction's abort close it.
+    unsafe { pg_sys::table_close(table, NO_LOCK) }
     rows
 }
 
@@ -118,23 +121,6 @@ fn add(bitmap: *mut pg_sys::TIDBitmap, rows: &mut Vec<pg_sys::ItemPointerData>, 
         unsafe { pg_sys::tbm_add_tuples(bitmap, rows.as_mut_ptr(), rows.len() as i32, recheck) }
         rows.clear();
     }
-}
-
-/// Refuses a place behind the end of the table, which only damaged pages name: the server would look for a file that is not there.
-/// A bitmap passes over it.
-///
-/// # Safety
-/// The table is open and locked, so that it may grow but not shrink.
-unsafe fn refuse_beyond_table(table: pg_sys::Relation, scan: &mut Scan, found: Found) -> PgResult<()> {
-    if found.tid.block >= scan.table_blocks {
-        // SAFETY: as above.
-        scan.table_blocks = unsafe { pg_sys::RelationGetNumberOfBlocksInFork(table, pg_sys::ForkNumber::MAIN_FORKNUM) };
-    }
-    if found.tid.block < scan.table_blocks {
-        return Ok(());
-    }
-    // Which page named it is not known any more.
-    Err(index_fault(&DimspaceError::damaged(dimspace::Block::META, "every row lies before the end of the table")))
 }
 
 #[pg_guard]

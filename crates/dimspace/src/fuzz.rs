@@ -15,7 +15,7 @@ use crate::error::{DimspaceError, Result};
 use crate::growth::quantiles_of;
 use crate::insert::{Cache, Tuning, Value, insert};
 use crate::kmeans::{Alone, Matrix};
-use crate::layout::Tid;
+use crate::layout::{Tid, seal};
 use crate::memory::{MemoryPages, Random};
 use crate::metric::Metric;
 use crate::page::{Block, PAGE_BYTES, PAYLOAD_FROM, Page, Pages, TRAILER_FROM};
@@ -98,6 +98,9 @@ fn damage_once(pages: &MemoryPages, index: &MemoryPages, input: &mut Input<'_>) 
             let bytes = input.some(count);
             pages.damage(block, |page| repeat(page, bytes, keeps_trailer));
         }
+    }
+    if block == Block::META {
+        pages.damage(block, seal);
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::DIMENSIONS_MAX;
 use crate::error::{DimspaceError, Result};
 use crate::metric::Metric;
-use crate::page::{Block, Kind, PAYLOAD_BYTES, Page};
+use crate::page::{Block, Kind, PAYLOAD_BYTES, Page, Pages};
 use crate::tile::{SEGMENT_ROWS_MAX, Shape};
 
 /// The most cells of an index.
@@ -18,11 +18,15 @@ pub const CELL_PAGES_MAX: usize = CELLS_MAX.div_ceil(CELLS_PER_PAGE) as usize;
 pub const SCALE_SETS_MAX: usize = 64;
 
 const MAGIC: &[u8; 8] = b"dimspace";
+/// Where the meta page has its sum.
+const SUM_FROM: usize = 88;
 const CELL_PAGES_FROM: usize = 128;
 const SCALE_SETS_FROM: usize = 2304;
+/// Where the contents of the meta page end.
+const META_END: usize = SCALE_SETS_FROM + 4 * SCALE_SETS_MAX;
 
 const _: () = assert!(CELL_PAGES_FROM + 4 * CELL_PAGES_MAX <= SCALE_SETS_FROM);
-const _: () = assert!(SCALE_SETS_FROM + 4 * SCALE_SETS_MAX <= PAYLOAD_BYTES && CELLS_PER_PAGE == 126);
+const _: () = assert!(META_END <= PAYLOAD_BYTES && META_END % 8 == 0 && CELLS_PER_PAGE == 126);
 
 pub(crate) fn u16_at(bytes: &[u8], from: usize) -> u16 {
     bytes.get(from..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u16::from_le_bytes(*chunk))
@@ -54,8 +58,8 @@ impl Tid {
     const LINES_MAX: u16 = 291;
 
     /// Refuses a place that no row can have, which a damaged page of the index names.
-    pub(crate) fn checked(self, page: Block) -> Result<Self> {
-        if (1..=Self::LINES_MAX).contains(&self.offset) && self.block != u32::MAX {
+    pub(crate) fn checked<P: Pages>(self, pages: &P, page: Block) -> Result<Self> {
+        if (1..=Self::LINES_MAX).contains(&self.offset) && pages.has_row_block(self.block) {
             return Ok(self);
         }
         Err(DimspaceError::damaged(page, "every row has a place in the table"))
@@ -122,6 +126,8 @@ impl Meta {
         let bad = |rule| Err(DimspaceError::damaged(Block::META, rule));
         if !page.is(Kind::Meta, 0) || bytes.first_chunk() != Some(MAGIC) {
             return bad("the meta page has its kind, version and magic");
+        } else if u64_at(bytes, SUM_FROM) != sum(bytes) {
+            return bad("the meta page has the sum of its contents");
         }
         let Some(metric) = Metric::from_number(bytes[10]) else { return bad("the metric is a known one") };
         let (cells, scale_sets, dimensions) = (u32_at(bytes, 20), u32_at(bytes, 52), u32_at(bytes, 16));
@@ -188,6 +194,7 @@ impl Meta {
         for (n, block) in self.scale_pages.iter().enumerate().take(SCALE_SETS_MAX) {
             put(SCALE_SETS_FROM + 4 * n, &block.0.to_le_bytes());
         }
+        seal(page);
     }
 
     /// Returns the page and the place on it of a cell's entry.
@@ -198,6 +205,21 @@ impl Meta {
         }
         Ok((block, (cell % CELLS_PER_PAGE) as usize))
     }
+}
+
+/// Gives the meta page the sum of its contents.
+pub(crate) fn seal(page: &mut Page) {
+    let sum = sum(page.payload());
+    page.payload_mut()[SUM_FROM..SUM_FROM + 8].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Returns the sum of the meta page, which says what all others mean: most of its numbers would pass for others, and answers be
+/// wrong.  FNV-1a (Fowler, Noll, Vo) over words of 8 bytes, without that of the sum: another word always makes another sum.
+fn sum(payload: &[u8; PAYLOAD_BYTES]) -> u64 {
+    let (words, _) = payload[..META_END].as_chunks::<8>();
+    words.iter().enumerate().filter(|(n, _)| *n != SUM_FROM / 8).fold(0xcbf2_9ce4_8422_2325, |sum, (_, word)| {
+        (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The entry of a cell: the only place that decides what a scan sees.

@@ -238,6 +238,11 @@ pub trait Pages {
     /// Returns how many pages there are; others may add some at any time.
     fn blocks(&self) -> u32;
 
+    /// Returns whether the table may have this block; a page that names another one for a row is damaged.
+    fn has_row_block(&self, block: u32) -> bool {
+        block != u32::MAX
+    }
+
     /// Locks a page for reading.  A page beyond the end is damage of whoever named it.
     fn read(&self, block: Block) -> Result<Self::Guard<'_>>;
 

@@ -316,7 +316,7 @@ impl RangeScan {
             let page = page
                 .ok_or_else(|| DimspaceError::damaged(block, "a tail's page has its kind, cell and sequence number"))?;
             self.report.pages += 1;
-            self.read_tail(block, &page, found)?;
+            self.read_tail(pages, block, &page, found)?;
             (block, sequence) = (page.next, sequence.wrapping_add(1));
         }
         Ok(())
@@ -364,7 +364,7 @@ impl RangeScan {
         }
         for row in possible.iter() {
             if let Some(record) = segment.head.record(&page, row).filter(|record| !record.is_dead) {
-                found.push(Found { tid: record.tid.checked(segment.block)?, recheck: !inside.get(row) });
+                found.push(Found { tid: record.tid.checked(pages, segment.block)?, recheck: !inside.get(row) });
             }
         }
         Ok(())
@@ -409,7 +409,7 @@ impl RangeScan {
         Ok((inside, possible))
     }
 
-    fn read_tail(&self, block: Block, page: &TailPage, found: &mut Vec<Found>) -> Result<()> {
+    fn read_tail<P: Pages>(&self, pages: &P, block: Block, page: &TailPage, found: &mut Vec<Found>) -> Result<()> {
         for (record, codes) in page.rows().filter(|(record, _)| !record.is_dead) {
             let verdict = if page.head.scale_set == 0 {
                 self.judge_plain(codes)
@@ -417,7 +417,7 @@ impl RangeScan {
                 self.judge_coded(usize::from(page.head.scale_set), codes)
             };
             if verdict != Verdict::Outside {
-                let tid = record.tid.checked(block)?;
+                let tid = record.tid.checked(pages, block)?;
                 found.push(Found { tid, recheck: verdict == Verdict::Undecided });
             }
         }
@@ -459,7 +459,7 @@ impl RangeScan {
         odd::visit(pages, &self.meta, |block, entries| {
             self.report.pages += 1;
             for entry in entries.iter().filter(|entry| entry.kind == OddKind::Zero && !entry.is_dead) {
-                found.push(Found { tid: entry.tid.checked(block)?, recheck: !is_sure });
+                found.push(Found { tid: entry.tid.checked(pages, block)?, recheck: !is_sure });
             }
             Ok(())
         })

@@ -197,7 +197,8 @@ fn damaged_pages_never_give_a_wrong_answer_that_the_check_does_not_find() -> Res
     drop(client);
     db.cluster().stop(Shutdown::Fast)?;
     let (table, index) = (fs::read(table).expect("readable"), fs::read(index).expect("readable"));
-    let damages = damages(63, &index);
+    let seed = std::env::var("DIMSPACE_SEED").map_or(63, |seed| seed.parse().expect("DIMSPACE_SEED is a number"));
+    let damages = damages(seed, &index);
     for ([to_table, to_index], damage) in copies.iter().zip(&damages) {
         overwrite(to_table, &table);
         overwrite(to_index, &damage.bytes);

@@ -22,6 +22,14 @@ pub struct Shape {
     planes: f64,
 }
 
+/// The table of an index: its pages, and what reading one costs anywhere and behind another.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    pub pages: f64,
+    pub random: f64,
+    pub sequential: f64,
+}
+
 impl Shape {
     /// Reads the shape of an index; that of an imagined one where its pages cannot be read.
     pub fn of(pages: &IndexPages<'_>, rows: f64) -> Self {
@@ -55,10 +63,26 @@ impl Shape {
         self.rows * conditions / CODES_PER_OPERATOR
     }
 
-    /// How far rows leave in the order of the table: those of the cells of one page do, but are scattered over it.  So half, and less
-    /// the more pages of cells there are.
-    pub fn correlation(&self) -> f64 {
-        0.5 * self.first_share()
+    /// Returns what fetching so many rows of the table costs: those of the cells of one page leave the scan in the order of the table, so
+    /// each such turn costs as much as a bitmap of its rows.
+    fn fetching(&self, table: &Table, rows: f64) -> f64 {
+        let turns = (self.cells / CELLS_PER_PAGE).ceil();
+        let rows = rows / turns;
+        // As `compute_bitmap_pages` and `cost_bitmap_heap_scan` of PostgreSQL have it.
+        let pages = (2.0 * table.pages * rows / (2.0 * table.pages + rows)).clamp(1.0, table.pages.max(1.0));
+        let saved = (table.random - table.sequential) * (pages / table.pages.max(1.0)).sqrt();
+        turns * pages * (table.random - saved)
+    }
+
+    /// Returns the correlation that has the planner charge what fetching costs: it charges for a share of correlation squared what
+    /// rows side by side cost, and for the rest what they cost anywhere.
+    pub fn correlation(&self, table: &Table, share: f64, pages_anywhere: f64) -> f64 {
+        let most = pages_anywhere * table.random;
+        let least = table.random + ((share * table.pages).ceil() - 1.0).max(0.0) * table.sequential;
+        if most <= least {
+            return 0.0;
+        }
+        ((most - self.fetching(table, share * self.rows)) / (most - least)).clamp(0.0, 1.0).sqrt()
     }
 
     /// The share of the scan that is done before the first row leaves it: the cells of one page.

@@ -32,12 +32,16 @@ pub struct Scan {
     range: Option<RangeScan>,
     found: Vec<Found>,
     taken: usize,
+    /// How many of those found were shown ahead.
+    shown: usize,
+    /// How many rows of the table may be fetched ahead; None until somebody knows.
+    pub ahead_max: Option<usize>,
 }
 
 impl Scan {
     /// Makes a scan that finds nothing until it is restarted.
     pub fn new(index: Oid) -> Self {
-        Self { index, conditions: None, range: None, found: Vec::new(), taken: 0 }
+        Self { index, conditions: None, range: None, found: Vec::new(), taken: 0, shown: 0, ahead_max: None }
     }
 
     /// Begins again with other conditions.
@@ -51,14 +55,14 @@ impl Scan {
         };
         self.conditions = conditions.map(|ranges| ranges.iter().map(condition).collect());
         self.found.clear();
-        self.taken = 0;
+        (self.taken, self.shown) = (0, 0);
     }
 
     /// Returns the next row.  Those of some cells leave in the order of their places, so that each block of the table is visited once
     /// for them.
     pub fn next(&mut self, pages: &IndexPages<'_>) -> PgResult<Option<Found>> {
         while self.taken == self.found.len() {
-            self.taken = 0;
+            (self.taken, self.shown) = (0, 0);
             if !self.read_on(pages)? {
                 return Ok(None);
             }
@@ -66,6 +70,16 @@ impl Scan {
         }
         self.taken += 1;
         Ok(self.found.get(self.taken - 1).copied())
+    }
+
+    /// Returns the rows that come next, as many as may be fetched ahead and no more than were taken already, but for those that were
+    /// shown before.
+    pub fn ahead(&mut self) -> &[Found] {
+        // Who takes one row only needs no others.
+        let end = (self.taken + self.ahead_max.unwrap_or(0).min(self.taken.saturating_sub(1))).min(self.found.len());
+        let from = self.shown.max(self.taken).min(end);
+        self.shown = end;
+        &self.found[from..end]
     }
 
     /// Returns the rows of the next cells, in no order; `None` when there are no more.

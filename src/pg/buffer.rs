@@ -287,8 +287,7 @@ impl<'i> Pages for IndexPages<'i> {
             return true;
         }
         // SAFETY: open and locked, as `for_scan` says.
-        let blocks =
-            unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.table, pg_sys::ForkNumber::MAIN_FORKNUM) };
+        let blocks = unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.table, pg_sys::ForkNumber::MAIN_FORKNUM) };
         self.row_blocks.set(blocks);
         block < blocks
     }
@@ -363,14 +362,32 @@ pub(super) unsafe fn page_of<'a>(buffer: pg_sys::Buffer) -> &'a Page {
 /// Has the memory fetch a page's trailer and some bytes of its contents.  The buffer is one of the shared ones; what it holds by
 /// now does not matter.
 fn prefetch_page(buffer: pg_sys::Buffer, places: impl Iterator<Item = usize>) {
-    // SAFETY: set when the server starts, before any backend.
-    let first = unsafe { pg_sys::BufferBlocks } as usize;
-    // SAFETY: as above.
-    let descriptors = unsafe { raw::BufferDescriptors } as usize;
-    let page = first + (buffer - 1) as usize * PAGE_BYTES;
-    prefetch(descriptors + (buffer - 1) as usize * DESCRIPTOR_BYTES);
+    let [descriptor, page] = addresses(buffer);
+    prefetch(descriptor);
     prefetch(page + PAGE_BYTES - 1);
     places.for_each(|place| prefetch(page + PAYLOAD_FROM + place));
+}
+
+/// Returns where a shared buffer's descriptor and page begin.
+fn addresses(buffer: pg_sys::Buffer) -> [usize; 2] {
+    // SAFETY: both are set when the server starts, before any backend.
+    let (descriptors, pages) = unsafe { (raw::BufferDescriptors as usize, pg_sys::BufferBlocks as usize) };
+    let place = (buffer - 1) as usize;
+    [descriptors + place * DESCRIPTOR_BYTES, pages + place * PAGE_BYTES]
+}
+
+/// Has the operating system read a block of a table, or the memory fetch its page header and the first lines if a buffer holds it.
+///
+/// # Safety
+/// The table is open and locked, and has that block.
+pub(super) unsafe fn prefetch_block(table: pg_sys::Relation, block: u32) {
+    // SAFETY: as above.
+    let found = unsafe { pg_sys::PrefetchBuffer(table, pg_sys::ForkNumber::MAIN_FORKNUM, block) };
+    if found.recent_buffer > 0 {
+        let [descriptor, page] = addresses(found.recent_buffer);
+        prefetch(descriptor);
+        prefetch(page);
+    }
 }
 
 /// Returns whether a page was never written; refuses one whose header is not ours.

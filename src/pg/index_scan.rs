@@ -3,7 +3,7 @@
 use pgrx::{FromDatum, pg_guard, pg_sys};
 use vector::DimRange;
 
-use super::buffer::IndexPages;
+use super::buffer::{IndexPages, prefetch_block};
 use super::error::raise;
 use super::fixed_datum::RangeDatum;
 use super::index_am::{keep, pointer_of};
@@ -82,12 +82,25 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(
     // SAFETY: see `state` and `pages`; the access method says that it cannot run backward.
     let (state, pages) = unsafe { (state(scan), pages(scan, (*scan).heapRelation)) };
     let Some(found) = raise(state.next(&pages)) else { return false };
-    // SAFETY: the scan is the server's own.
+    // SAFETY: the scan is the server's own, its table open and locked; every row lies before the end of it.
     unsafe {
+        let table = (*scan).heapRelation;
+        state.ahead_max.get_or_insert_with(|| io_concurrency(table));
+        state.ahead().iter().for_each(|row| prefetch_block(table, row.tid.block));
         (*scan).xs_heaptid = pointer_of(found.tid);
         (*scan).xs_recheck = found.recheck;
     }
     true
+}
+
+/// Returns the setting `effective_io_concurrency` of a table's tablespace.
+///
+/// # Safety
+/// The table is open.
+unsafe fn io_concurrency(table: pg_sys::Relation) -> usize {
+    // SAFETY: as above; every open relation has its row of pg_class.
+    let most = unsafe { pg_sys::get_tablespace_io_concurrency((*(*table).rd_rel).reltablespace) };
+    usize::try_from(most).unwrap_or(0)
 }
 
 #[pg_guard]

@@ -9,7 +9,7 @@ use super::buffer::IndexPages;
 use super::fixed_datum::RangeDatum;
 use super::index_relation::OpenIndex;
 use super::named_type;
-use crate::dimspace::cost::Shape;
+use crate::dimspace::cost::{Shape, Table};
 
 // The server says what it passes.
 #[allow(clippy::too_many_arguments)]
@@ -32,16 +32,44 @@ pub(super) unsafe extern "C-unwind" fn amcostestimate(
         let conditions = f64::from(list_length((*path).indexclauses));
         // The shape is an estimate, and no scan reads more than there is.
         let pages_read = shape.pages_read(conditions).min(f64::from((*index).pages).max(1.0));
-        let (mut random, mut sequential) = (0.0, 0.0);
-        pg_sys::get_tablespace_page_costs((*index).reltablespace, &mut random, &mut sequential);
+        let (random, _) = page_costs((*index).reltablespace);
         let operators = shape.operators(conditions) * pg_sys::cpu_operator_cost;
         let found = share * shape.rows * pg_sys::cpu_index_tuple_cost;
         let run = fetched(root, index, pages_read, loops) * random + operators + found;
         *startup = run * shape.first_share();
         *total = run;
         *selectivity = share;
-        *correlation = shape.correlation();
+        *correlation = correlation_of(root, index, &shape, share);
         *pages = pages_read;
+    }
+}
+
+/// Returns what a page of a tablespace costs anywhere and behind another.
+fn page_costs(tablespace: pg_sys::Oid) -> (f64, f64) {
+    let (mut random, mut sequential) = (0.0, 0.0);
+    // SAFETY: a lookup in a cache; the places for results are valid.
+    unsafe { pg_sys::get_tablespace_page_costs(tablespace, &mut random, &mut sequential) }
+    (random, sequential)
+}
+
+/// Returns how far a scan that finds a share of the rows finds them in the order of the table.
+///
+/// # Safety
+/// The planner's own structs.
+unsafe fn correlation_of(
+    root: *mut pg_sys::PlannerInfo,
+    index: *mut pg_sys::IndexOptInfo,
+    shape: &Shape,
+    share: f64,
+) -> f64 {
+    // SAFETY: as above.
+    unsafe {
+        let relation = (*index).rel;
+        let (random, sequential) = page_costs((*relation).reltablespace);
+        let table = Table { pages: (*relation).pages.into(), random, sequential };
+        let rows = (share * (*relation).tuples).round().max(1.0);
+        let pages_anywhere = pg_sys::index_pages_fetched(rows, (*relation).pages, (*index).pages.into(), root);
+        shape.correlation(&table, share, pages_anywhere)
     }
 }
 

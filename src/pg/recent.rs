@@ -12,7 +12,7 @@ use pgrx::pg_sys;
 /// Indexes that are remembered.
 const INDEXES_MAX: usize = 16;
 /// One visit in so many is made by the table after all: that counts as use, which keeps a page from being evicted.
-const VISITS_PER_LOOKUP: u32 = 16;
+const VISITS_PER_LOOKUP: u32 = 64;
 
 thread_local! {
     static INDEXES: RefCell<VecDeque<Rc<RecentBuffers>>> = const { RefCell::new(VecDeque::new()) };

@@ -217,9 +217,11 @@ pub(crate) fn seal(page: &mut Page) {
 /// wrong.  FNV-1a (Fowler, Noll, Vo) over words of 8 bytes, without that of the sum: another word always makes another sum.
 fn sum(payload: &[u8; PAYLOAD_BYTES]) -> u64 {
     let (words, _) = payload[..META_END].as_chunks::<8>();
-    words.iter().enumerate().filter(|(n, _)| *n != SUM_FROM / 8).fold(0xcbf2_9ce4_8422_2325, |sum, (_, word)| {
-        (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01b3)
-    })
+    words
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| *n != SUM_FROM / 8)
+        .fold(0xcbf2_9ce4_8422_2325, |sum, (_, word)| (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The entry of a cell: the only place that decides what a scan sees.

@@ -40,7 +40,7 @@ CREATE FUNCTION dimspace_last_scan() RETURNS TABLE (index regclass, cells bigint
 COMMENT ON FUNCTION dimspace_last_scan() IS 'what this session''s last scan of a dimspace index read and found; no row before the first';
 CREATE FUNCTION dimspace_check(index regclass, heap boolean DEFAULT false) RETURNS SETOF text
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dimspace_check_wrapper';
-COMMENT ON FUNCTION dimspace_check(regclass, boolean) IS 'which rules of its layout a dimspace index breaks, and with heap how it differs from its table; no row where it is sound; nobody writes to the table meanwhile; 42501 without SELECT on it';
+COMMENT ON FUNCTION dimspace_check(regclass, boolean) IS 'which rules of its layout a dimspace index breaks, and with heap how it differs from its table; no row where it is sound; nobody writes to the table meanwhile; 42501 without SELECT and one of UPDATE, DELETE and TRUNCATE on it';
 CREATE FUNCTION dimspace_stats(index regclass) RETURNS TABLE (rows bigint, dead_rows bigint, odd_rows bigint, dimensions integer, cells integer,
     cell_rows_min bigint, cell_rows_median bigint, cell_rows_max bigint, segments bigint, tail_rows bigint, tail_pages bigint, scale_sets integer,
     clamped_rows bigint, misplaced_share double precision, pages bigint, free_pages bigint, bytes bigint, bytes_per_value double precision)

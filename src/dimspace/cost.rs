@@ -52,10 +52,11 @@ impl Shape {
         Self { rows, cells, segments: cells, tail_pages: 0.0, planes: 2.0 }
     }
 
-    /// Pages that a scan reads: the meta page, cells, of each segment the rows and a page of each plane and condition, tails.
+    /// Pages that a scan reads: the meta page, cells, tails, of each segment the rows, a page of high bytes for each condition, and one
+    /// of low bytes, which few rows of several conditions need.
     pub fn pages_read(&self, conditions: f64) -> f64 {
         let cell_pages = (self.cells / CELLS_PER_PAGE).ceil();
-        1.0 + cell_pages + self.segments * (1.0 + self.planes * conditions) + self.tail_pages
+        1.0 + cell_pages + self.segments * (conditions + self.planes) + self.tail_pages
     }
 
     /// What comparing costs.

@@ -8,6 +8,8 @@ use super::error::{PgResult, code, fault};
 use super::index_build::TableRows;
 use super::index_relation::IndexRelation;
 
+const SHARE: pg_sys::LOCKMODE = pg_sys::ShareLock as pg_sys::LOCKMODE;
+
 /// What others may do meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beside {
@@ -22,9 +24,15 @@ impl Beside {
         // A standby grants no such lock; there a check is for a time when nothing is replayed.
         // SAFETY: no precondition.
         let keeps_out = self == Self::Reading && !unsafe { pg_sys::RecoveryInProgress() };
-        let lock = if keeps_out { pg_sys::ShareLock } else { pg_sys::AccessShareLock };
-        lock as pg_sys::LOCKMODE
+        if keeps_out { SHARE } else { pg_sys::AccessShareLock as pg_sys::LOCKMODE }
     }
+}
+
+/// Returns whether the user has one of some rights on a table.
+fn may(table: pg_sys::Oid, rights: u32) -> bool {
+    // SAFETY: a catalog lookup.
+    let found = unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), rights.into()) };
+    found == pg_sys::AclResult::ACLCHECK_OK
 }
 
 /// An index of dimspace and its table, open and locked until dropped.
@@ -35,21 +43,23 @@ pub struct NamedIndex {
 }
 
 impl NamedIndex {
-    /// Opens an index.  Errors: 42809 no index of dimspace; 42501 the user may not read the table; 0A000 temporary, and of another
-    /// session; 55000 not valid.
+    /// Opens an index.  Errors: 42809 no index of dimspace; 42501 the user may not read the table, or not keep writers out of it; 0A000
+    /// temporary, and of another session; 55000 not valid.
     pub fn open(oid: pg_sys::Oid, beside: Beside) -> PgResult<Self> {
         // SAFETY: a catalog lookup; it returns no relation for what is no index.
         let table = unsafe { pg_sys::IndexGetRelation(oid, true) };
         if table == pg_sys::InvalidOid {
             return Err(no_index(oid));
         }
-        // SAFETY: a catalog lookup.
-        let rights =
-            unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), pg_sys::ACL_SELECT as pg_sys::AclMode) };
-        if rights != pg_sys::AclResult::ACLCHECK_OK {
+        if !may(table, pg_sys::ACL_SELECT) {
             return Err(fault(code::DENIED, "permission denied for the table of the index"));
         }
         let lock = beside.lock();
+        if lock == SHARE && !may(table, pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE | pg_sys::ACL_TRUNCATE) {
+            let hint =
+                "Nobody writes to the table meanwhile: as for LOCK TABLE, that takes UPDATE, DELETE or TRUNCATE on it.";
+            return Err(fault(code::DENIED, "permission denied to lock the table of the index").set_hint(hint));
+        }
         // SAFETY: raises an error where one of them is gone by now; the table is locked first, as everybody does.
         let (table, index) = unsafe { (pg_sys::table_open(table, lock), pg_sys::index_open(oid, lock)) };
         let named = Self { table, index, lock };

@@ -26,7 +26,7 @@ const SCALE_SETS_FROM: usize = 2304;
 const META_END: usize = SCALE_SETS_FROM + 4 * SCALE_SETS_MAX;
 
 const _: () = assert!(CELL_PAGES_FROM + 4 * CELL_PAGES_MAX <= SCALE_SETS_FROM);
-const _: () = assert!(META_END <= PAYLOAD_BYTES && META_END % 8 == 0 && CELLS_PER_PAGE == 126);
+const _: () = assert!(META_END <= PAYLOAD_BYTES && META_END.is_multiple_of(8) && CELLS_PER_PAGE == 126);
 
 pub(crate) fn u16_at(bytes: &[u8], from: usize) -> u16 {
     bytes.get(from..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u16::from_le_bytes(*chunk))

@@ -285,14 +285,17 @@ impl RangeScan {
         pages.check_interrupt()?;
         self.judge.judge(pages, batch)?;
         for_each_ahead(
+            batch.len(),
             batch,
-            |judged| judged.fetch_rows(pages),
-            |judged| {
-                let from = found.len();
-                self.report.pages += 1;
-                let result = read_rows(pages, judged, found);
-                read.parts.push((judged.cell, from..found.len()));
-                result
+            |batch, n| batch[n].fetch_rows(pages),
+            |batch, n| {
+                batch[n].unless_done(|judged| {
+                    let from = found.len();
+                    self.report.pages += 1;
+                    let result = read_rows(pages, judged, found);
+                    read.parts.push((judged.cell, from..found.len()));
+                    result
+                })
             },
         )?;
         for judged in batch {

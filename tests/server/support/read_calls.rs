@@ -97,11 +97,11 @@ pub fn prepare(client: &mut Client) -> Result<()> {
     prepare_index(client)
 }
 
-/// Makes a table of vectors, with an index, that everybody may read.
+/// Makes a table of vectors, with an index, that everybody may read, and lock against writers, as checking the index does.
 fn prepare_index(client: &mut Client) -> Result<()> {
     Ok(client.batch_execute(
         "CREATE TABLE public.searched (v atoms.dimvec(2)); CREATE INDEX searched_v ON public.searched USING dimspace (v); \
-         INSERT INTO public.searched VALUES ('[0.25,-1]'), ('[3,0.5]'), ('[0,0]'), (NULL); GRANT SELECT ON public.searched TO PUBLIC",
+         INSERT INTO public.searched VALUES ('[0.25,-1]'), ('[3,0.5]'), ('[0,0]'), (NULL); GRANT SELECT, TRUNCATE ON public.searched TO PUBLIC",
     )?)
 }
 

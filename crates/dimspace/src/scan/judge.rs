@@ -1,7 +1,8 @@
 //! Judging rows of segments by their codes.
 //!
-//! Many segments are judged together, by one plane of one dimension after the other, so that the memory of those ahead is on its way
-//! while one is judged: a scan waits most of its time for memory.
+//! Many segments are judged together, by one dimension after the other, so that the memory of those ahead is on its way while one is
+//! judged: a scan waits most of its time for memory.  Low bytes are read at the end, for the rows that the high bytes of all
+//! dimensions leave.
 
 use std::ops::Range;
 
@@ -29,20 +30,41 @@ pub(super) struct Judged<'m> {
     pub possible: RowMask,
     /// A page that is not what the segment's head says.
     pub damage: Option<DimspaceError>,
-    /// Rows that the high byte of the dimension at hand does not settle, and where those bytes are kept.
-    edge: RowMask,
+}
+
+/// Rows of a segment that the high byte of a dimension does not settle.
+#[derive(Debug)]
+struct Edge {
+    /// The place of the segment among those that are judged together.
+    judged: usize,
+    condition: usize,
+    dimension: usize,
+    rows: RowMask,
+    /// Where their high bytes are kept.
     high: Range<usize>,
 }
 
 impl<'m> Judged<'m> {
     pub fn new(cell: usize, segment: &'m Segment) -> Self {
         let all = RowMask::all(segment.head.shape.rows());
-        Self { cell, segment, inside: all, possible: all, damage: None, edge: RowMask::none(), high: 0..0 }
+        Self { cell, segment, inside: all, possible: all, damage: None }
     }
 
-    /// Has the memory fetch one plane of a dimension, if there are rows to judge by it.
+    /// Does something with a segment that has rows left.  A damaged page ends this segment only.
+    pub fn unless_done(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if self.damage.is_some() || self.possible.is_empty() {
+            return Ok(());
+        }
+        match work(self) {
+            Err(damage @ DimspaceError::Damaged { .. }) => self.damage = Some(damage),
+            other => other?,
+        }
+        Ok(())
+    }
+
+    /// Has the memory fetch one plane of a dimension, if some of these rows are left.
     fn fetch_codes<P: Pages>(&self, pages: &P, plane: usize, dimension: usize, rows: &RowMask) {
-        if !rows.is_empty() {
+        if !self.possible.and(rows).is_empty() {
             let (number, dimension) = self.segment.head.shape.place(dimension);
             pages.prefetch(self.segment.code_block(plane, number), self.segment.head.shape.column_starts(dimension));
         }
@@ -63,37 +85,33 @@ pub(super) struct Judge {
     pub conditions: Vec<Condition>,
     /// Bounds of each condition, set after set.
     pub bounds: Vec<CodeBounds>,
-    /// High bytes of the rows at the edge.
+    /// What high bytes left open, and those bytes.
+    edges: Vec<Edge>,
     high: Vec<u8>,
     /// Pages read.
     pub pages: u64,
 }
 
-/// Visits the segments that have rows left, in order; those some steps ahead are fetched before.  A damaged page ends its segment
-/// only.
-pub(super) fn for_each_ahead<'m>(
-    batch: &mut [Judged<'m>],
-    fetch: impl Fn(&Judged<'m>),
-    mut visit: impl FnMut(&mut Judged<'m>) -> Result<()>,
+/// Visits so many things in order; those some steps ahead are fetched before.
+pub(super) fn for_each_ahead<T: ?Sized>(
+    count: usize,
+    things: &mut T,
+    fetch: impl Fn(&T, usize),
+    mut visit: impl FnMut(&mut T, usize) -> Result<()>,
 ) -> Result<()> {
-    batch.iter().take(AHEAD).for_each(&fetch);
-    for n in 0..batch.len() {
-        batch.get(n + AHEAD).into_iter().for_each(&fetch);
-        let judged = &mut batch[n];
-        if judged.damage.is_some() || judged.possible.is_empty() {
-            continue;
+    (0..count.min(AHEAD)).for_each(|n| fetch(things, n));
+    for n in 0..count {
+        if n + AHEAD < count {
+            fetch(things, n + AHEAD);
         }
-        match visit(judged) {
-            Err(damage @ DimspaceError::Damaged { .. }) => judged.damage = Some(damage),
-            other => other?,
-        }
+        visit(things, n)?;
     }
     Ok(())
 }
 
 impl Judge {
     pub fn new(conditions: Vec<Condition>) -> Self {
-        Self { conditions, bounds: Vec::new(), high: Vec::new(), pages: 0 }
+        Self { conditions, bounds: Vec::new(), edges: Vec::new(), high: Vec::new(), pages: 0 }
     }
 
     /// Returns a condition's bounds in a segment's scale set.
@@ -106,59 +124,69 @@ impl Judge {
 
     /// Judges segments by all conditions.
     pub fn judge<P: Pages>(&mut self, pages: &P, batch: &mut [Judged<'_>]) -> Result<()> {
+        self.edges.clear();
+        self.high.clear();
         for condition in 0..self.conditions.len() {
             let dimension = self.conditions[condition].dimension as usize;
-            self.high.clear();
             for_each_ahead(
+                batch.len(),
                 batch,
-                |judged| judged.fetch_codes(pages, 0, dimension, &judged.possible),
-                |judged| self.classify(pages, condition, judged),
-            )?;
-            for_each_ahead(
-                batch,
-                |judged| judged.fetch_codes(pages, 1, dimension, &judged.edge),
-                |judged| self.settle(pages, condition, judged),
+                |batch, n| batch[n].fetch_codes(pages, 0, dimension, &batch[n].possible),
+                |batch, n| batch[n].unless_done(|judged| self.classify(pages, condition, n, judged)),
             )?;
         }
+        let edges = std::mem::take(&mut self.edges);
+        for_each_ahead(
+            edges.len(),
+            batch,
+            |batch, n| {
+                let edge = &edges[n];
+                batch[edge.judged].fetch_codes(pages, 1, edge.dimension, &edge.rows);
+            },
+            |batch, n| batch[edges[n].judged].unless_done(|judged| self.settle(pages, &edges[n], judged)),
+        )?;
+        self.edges = edges;
         Ok(())
     }
 
     /// Judges a segment by the high bytes of a dimension; with low bytes to come, rows at the edge count as inside meanwhile.
-    fn classify<P: Pages>(&mut self, pages: &P, condition: usize, judged: &mut Judged<'_>) -> Result<()> {
+    fn classify<P: Pages>(&mut self, pages: &P, condition: usize, place: usize, judged: &mut Judged<'_>) -> Result<()> {
         let (segment, shape) = (judged.segment, judged.segment.head.shape);
         let bounds = self.bounds_of(condition, segment)?;
-        let (number, dimension) = shape.place(self.conditions[condition].dimension as usize);
+        let dimension = self.conditions[condition].dimension as usize;
+        let (number, column) = shape.place(dimension);
         let page = read_codes_page(pages, segment, 0, number)?;
         self.pages += 1;
-        let (sure, edge) = classify(page.payload(), shape, dimension, bounds);
+        let (sure, edge) = classify(page.payload(), shape, column, bounds);
         let may_be = sure.or(&edge);
         judged.possible = judged.possible.and(&may_be);
-        if segment.head.planes == 2 {
-            judged.inside = judged.inside.and(&may_be);
-            judged.edge = edge.and(&judged.possible);
-            let from = self.high.len();
-            edge_codes(page.payload(), shape, dimension, judged.edge, &mut self.high);
-            judged.high = from..self.high.len();
-        } else {
+        if segment.head.planes == 1 {
             judged.inside = judged.inside.and(&sure);
+            return Ok(());
+        }
+        judged.inside = judged.inside.and(&may_be);
+        let rows = edge.and(&judged.possible);
+        if !rows.is_empty() {
+            let from = self.high.len();
+            edge_codes(page.payload(), shape, column, rows, &mut self.high);
+            self.edges.push(Edge { judged: place, condition, dimension, rows, high: from..self.high.len() });
         }
         Ok(())
     }
 
     /// Judges the rows that the high bytes left at the edge by the low ones.
-    fn settle<P: Pages>(&mut self, pages: &P, condition: usize, judged: &mut Judged<'_>) -> Result<()> {
-        let edge = std::mem::replace(&mut judged.edge, RowMask::none());
-        if edge.is_empty() {
+    fn settle<P: Pages>(&mut self, pages: &P, edge: &Edge, judged: &mut Judged<'_>) -> Result<()> {
+        if edge.rows.and(&judged.possible).is_empty() {
             return Ok(());
         }
         let (segment, shape) = (judged.segment, judged.segment.head.shape);
-        let bounds = self.bounds_of(condition, segment)?;
-        let (number, dimension) = shape.place(self.conditions[condition].dimension as usize);
+        let bounds = self.bounds_of(edge.condition, segment)?;
+        let (number, column) = shape.place(edge.dimension);
         let page = read_codes_page(pages, segment, 1, number)?;
         self.pages += 1;
-        let high = &self.high[judged.high.clone()];
-        let (inside, undecided) = settle(high, page.payload(), shape, dimension, bounds, edge);
-        let not_sure = edge.and_not(&inside);
+        let high = &self.high[edge.high.clone()];
+        let (inside, undecided) = settle(high, page.payload(), shape, column, bounds, edge.rows);
+        let not_sure = edge.rows.and_not(&inside);
         judged.inside = judged.inside.and_not(&not_sure);
         judged.possible = judged.possible.and_not(&not_sure.and_not(&undecided));
         Ok(())

@@ -31,7 +31,7 @@ impl Beside {
 /// Returns whether the user has one of some rights on a table.
 fn may(table: pg_sys::Oid, rights: u32) -> bool {
     // SAFETY: a catalog lookup.
-    let found = unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), rights.into()) };
+    let found = unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), rights as pg_sys::AclMode) };
     found == pg_sys::AclResult::ACLCHECK_OK
 }
 

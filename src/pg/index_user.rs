@@ -8,7 +8,7 @@ use super::error::{PgResult, code, fault};
 use super::index_build::TableRows;
 use super::index_relation::IndexRelation;
 
-const SHARE: pg_sys::LOCKMODE = pg_sys::ShareLock as pg_sys::LOCKMODE;
+const SHARE_LOCK: pg_sys::LOCKMODE = pg_sys::ShareLock as pg_sys::LOCKMODE;
 
 /// What others may do meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Beside {
         // A standby grants no such lock; there a check is for a time when nothing is replayed.
         // SAFETY: no precondition.
         let keeps_out = self == Self::Reading && !unsafe { pg_sys::RecoveryInProgress() };
-        if keeps_out { SHARE } else { pg_sys::AccessShareLock as pg_sys::LOCKMODE }
+        if keeps_out { SHARE_LOCK } else { pg_sys::AccessShareLock as pg_sys::LOCKMODE }
     }
 }
 
@@ -55,7 +55,7 @@ impl NamedIndex {
             return Err(fault(code::DENIED, "permission denied for the table of the index"));
         }
         let lock = beside.lock();
-        if lock == SHARE && !may(table, pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE | pg_sys::ACL_TRUNCATE) {
+        if lock == SHARE_LOCK && !may(table, pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE | pg_sys::ACL_TRUNCATE) {
             let hint =
                 "Nobody writes to the table meanwhile: as for LOCK TABLE, that takes UPDATE, DELETE or TRUNCATE on it.";
             return Err(fault(code::DENIED, "permission denied to lock the table of the index").set_hint(hint));

@@ -183,8 +183,8 @@ impl RangeScan {
         for (_, rows) in read.parts.into_iter().rev().filter(|(cell, _)| !is_whole[*cell]) {
             found.drain(rows);
         }
-        let again = (first..end).filter(|cell| is_whole.get((cell - first) as usize) != Some(&true));
-        again.into_iter().try_for_each(|cell| self.read_alone(pages, cell, found))
+        let mut again = (first..end).filter(|cell| is_whole.get((cell - first) as usize) != Some(&true));
+        again.try_for_each(|cell| self.read_alone(pages, cell, found))
     }
 
     fn entries<P: Pages>(&mut self, pages: &P, first: u32, end: u32) -> Result<Vec<CellEntry>> {

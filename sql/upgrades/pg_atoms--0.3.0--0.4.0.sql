@@ -113,6 +113,11 @@ CREATE FUNCTION dimspace_sel(internal, oid, internal, integer) RETURNS double pr
 COMMENT ON FUNCTION dimspace_sel(internal, oid, internal, integer) IS 'restriction selectivity of <@ and @> with a range, from the quantiles of a dimspace index';
 ALTER OPERATOR <@ (dimvec, dim_range) SET (RESTRICT = dimspace_sel);
 ALTER OPERATOR @> (dim_range, dimvec) SET (RESTRICT = dimspace_sel);
+CREATE FUNCTION dimspace_range_cost(internal) RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'dimspace_range_cost_wrapper';
+COMMENT ON FUNCTION dimspace_range_cost(internal) IS 'planner support function of <@ and @> with a range: vectors that are stored out of line cost their fetching';
+ALTER FUNCTION within_range(dimvec, dim_range) SUPPORT dimspace_range_cost;
+ALTER FUNCTION range_holds(dim_range, dimvec) SUPPORT dimspace_range_cost;
 
 CREATE OPERATOR CLASS dimvec_cosine_ops DEFAULT FOR TYPE dimvec USING dimspace AS
     OPERATOR 1 <@ (dimvec, dim_range),

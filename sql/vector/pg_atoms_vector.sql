@@ -77,6 +77,8 @@ COMMENT ON OPERATOR @> (dim_range, halfvec) IS 'holds a value of';
 
 ALTER OPERATOR <@ (vector, dim_range) SET (RESTRICT = dimspace_sel);
 ALTER OPERATOR @> (dim_range, vector) SET (RESTRICT = dimspace_sel);
+ALTER FUNCTION within_range(vector, dim_range) SUPPORT dimspace_range_cost;
+ALTER FUNCTION range_holds(dim_range, vector) SUPPORT dimspace_range_cost;
 CREATE OPERATOR CLASS vector_cosine_ops DEFAULT FOR TYPE vector USING dimspace AS
     OPERATOR 1 <@ (vector, dim_range),
     FUNCTION 1 dimspace_cosine_metric(),
@@ -95,6 +97,8 @@ COMMENT ON OPERATOR CLASS vector_ip_ops USING dimspace IS 'ranges of dimensions;
 
 ALTER OPERATOR <@ (halfvec, dim_range) SET (RESTRICT = dimspace_sel);
 ALTER OPERATOR @> (dim_range, halfvec) SET (RESTRICT = dimspace_sel);
+ALTER FUNCTION within_range(halfvec, dim_range) SUPPORT dimspace_range_cost;
+ALTER FUNCTION range_holds(dim_range, halfvec) SUPPORT dimspace_range_cost;
 CREATE OPERATOR CLASS halfvec_cosine_ops DEFAULT FOR TYPE halfvec USING dimspace AS
     OPERATOR 1 <@ (halfvec, dim_range),
     FUNCTION 1 dimspace_cosine_metric(),

@@ -15,7 +15,7 @@ const CELLS_PER_PAGE: f64 = ::dimspace::layout::CELLS_PER_PAGE as f64;
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// Rows of the index.
-    pub rows: f64,
+    rows: f64,
     cells: f64,
     segments: f64,
     tail_pages: f64,
@@ -77,13 +77,13 @@ impl Shape {
 
     /// Returns the correlation that has the planner charge what fetching costs: it charges for a share of correlation squared what
     /// rows side by side cost, and for the rest what they cost anywhere.
-    pub fn correlation(&self, table: &Table, share: f64, pages_anywhere: f64) -> f64 {
+    pub fn correlation(&self, table: &Table, share: f64, rows: f64, pages_anywhere: f64) -> f64 {
         let most = pages_anywhere * table.random;
         let least = table.random + ((share * table.pages).ceil() - 1.0).max(0.0) * table.sequential;
         if most <= least {
             return 0.0;
         }
-        ((most - self.fetching(table, share * self.rows)) / (most - least)).clamp(0.0, 1.0).sqrt()
+        ((most - self.fetching(table, rows)) / (most - least)).clamp(0.0, 1.0).sqrt()
     }
 
     /// The share of the scan that is done before the first row leaves it: the cells of one page.

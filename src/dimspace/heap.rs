@@ -37,7 +37,7 @@ pub fn differences(named: &NamedIndex, pages: &IndexPages<'_>) -> PgResult<Vec<S
     let codes = Codes::read(pages).map_err(refuse)?;
     let rows_at_once = maintenance_kib().max(0) as usize * 1024 / KEPT_BYTES;
     let blocks_at_once = (rows_at_once / ROWS_PER_BLOCK_MAX).max(1) as u32;
-    let mut problems = Vec::new();
+    let mut problems = behind(pages, table.blocks())?;
     for first in (0..table.blocks()).step_by(blocks_at_once as usize) {
         let kept = kept_rows(pages, first, blocks_at_once)?;
         table.of_blocks(first, blocks_at_once.min(table.blocks() - first), &mut |tid, value| {
@@ -45,6 +45,20 @@ pub fn differences(named: &NamedIndex, pages: &IndexPages<'_>) -> PgResult<Vec<S
             Ok(())
         });
     }
+    Ok(problems)
+}
+
+/// Returns the rows of the index that would lie behind the end of the table.
+fn behind(pages: &IndexPages<'_>, blocks: u32) -> PgResult<Vec<String>> {
+    let mut problems = Vec::new();
+    rows(pages, &mut |row: StoredRow| {
+        let Tid { block, offset } = row.tid;
+        if block >= blocks && problems.len() < PROBLEMS_MAX {
+            problems.push(format!("row ({block},{offset}) of the index lies behind the end of the table"));
+        }
+        Ok(())
+    })
+    .map_err(refuse)?;
     Ok(problems)
 }
 

@@ -1,4 +1,4 @@
-//! Support functions of the operator classes, and the estimate of how many rows a range has.
+//! Support functions of the operator classes, and the planner's: how many rows a range has, and what asking a row costs.
 
 use ::dimspace::metric::Metric;
 use pgrx::datum::Internal;
@@ -26,4 +26,9 @@ fn dimspace_ip_metric() -> i32 {
 #[pg_extern(stable, strict, parallel_safe)]
 fn dimspace_sel(root: Internal, _operator: Oid, arguments: Internal, relation: i32) -> f64 {
     selectivity::of(planner::restriction(root, arguments, relation))
+}
+
+#[pg_extern(immutable, strict, parallel_safe)]
+fn dimspace_range_cost(request: Internal) -> Internal {
+    planner::range_cost(request)
 }

@@ -34,8 +34,9 @@ pub(super) unsafe extern "C-unwind" fn amcostestimate(
         let pages_read = shape.pages_read(conditions).min(f64::from((*index).pages).max(1.0));
         let (random, _) = page_costs((*index).reltablespace);
         let operators = shape.operators(conditions) * pg_sys::cpu_operator_cost;
-        let found = share * shape.rows * pg_sys::cpu_index_tuple_cost;
-        let run = fetched(root, index, pages_read, loops) * random + operators + found;
+        // A partial index has fewer rows than the table, of which the share is one.
+        let found = (share * (*(*index).rel).tuples).max(0.0);
+        let run = fetched(root, index, pages_read, loops) * random + operators + found * pg_sys::cpu_index_tuple_cost;
         *startup = run * shape.first_share();
         *total = run;
         *selectivity = share;
@@ -67,9 +68,11 @@ unsafe fn correlation_of(
         let relation = (*index).rel;
         let (random, sequential) = page_costs((*relation).reltablespace);
         let table = Table { pages: (*relation).pages.into(), random, sequential };
-        let rows = (share * (*relation).tuples).round().max(1.0);
-        let pages_anywhere = pg_sys::index_pages_fetched(rows, (*relation).pages, (*index).pages.into(), root);
-        shape.correlation(&table, share, pages_anywhere)
+        let rows = share * (*relation).tuples;
+        // As `cost_index` of PostgreSQL rounds.
+        let fetched = rows.round().max(1.0);
+        let pages_anywhere = pg_sys::index_pages_fetched(fetched, (*relation).pages, (*index).pages.into(), root);
+        shape.correlation(&table, share, rows, pages_anywhere)
     }
 }
 
@@ -110,6 +113,74 @@ unsafe fn shape_of(index: *mut pg_sys::IndexOptInfo) -> Shape {
     // SAFETY: the planner has locked the indexes of the query's tables.
     let open = unsafe { OpenIndex::locked((*index).indexoid) };
     Shape::of(&IndexPages::of(open.index()), rows)
+}
+
+/// The width that statistics have of a column whose values lie out of line: a pointer's.
+const POINTER_BYTES: i32 = 18;
+/// Operators that take as long as finding a value out of line and putting its pieces together; its pages come on top.
+const OPERATORS_PER_VALUE: f64 = 100.0;
+
+/// Answers the planner's question what looking whether a vector lies in a range costs.  Without an answer it takes the price of an operator,
+/// which forgets that a vector out of line has to be fetched: a sequential scan would seem cheaper than it is by orders of magnitude.
+///
+/// Only the planner calls such functions: SQL has no values of the type `internal`.
+pub fn range_cost(request: Internal) -> Internal {
+    let request = request.unwrap().unwrap_or(pg_sys::Datum::null());
+    // SAFETY: the planner's own node, or null.
+    let is_answered = unsafe { answer_cost(request.cast_mut_ptr()) };
+    // Null, which is not the NULL of SQL, says that there is no answer.
+    Internal::from(Some(if is_answered { request } else { pg_sys::Datum::null() }))
+}
+
+/// # Safety
+/// A node of the planner's, which says by its tag what it is, or null.
+unsafe fn answer_cost(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: as above.
+    unsafe {
+        if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_SupportRequestCost {
+            return false;
+        }
+        let request = &mut *node.cast::<pg_sys::SupportRequestCost>();
+        if !is_out_of_line(request.root, request.node) {
+            return false;
+        }
+        request.startup = 0.0;
+        request.per_tuple = pg_sys::seq_page_cost + OPERATORS_PER_VALUE * pg_sys::cpu_operator_cost;
+    }
+    true
+}
+
+/// Tells whether a function or operator gets a column whose values lie out of line, all or nearly.
+///
+/// # Safety
+/// The planner's own structs, or null.
+unsafe fn is_out_of_line(root: *mut pg_sys::PlannerInfo, call: *mut pg_sys::Node) -> bool {
+    // SAFETY: as above; nodes say by their tag what they are, and the array has a place for each relation.
+    unsafe {
+        if root.is_null() || call.is_null() || (*root).simple_rte_array.is_null() {
+            return false;
+        }
+        let arguments = match (*call).type_ {
+            pg_sys::NodeTag::T_OpExpr => (*call.cast::<pg_sys::OpExpr>()).args,
+            pg_sys::NodeTag::T_FuncExpr => (*call.cast::<pg_sys::FuncExpr>()).args,
+            _ => return false,
+        };
+        (0..list_length(arguments) as usize).any(|place| {
+            let argument = (*(*arguments).elements.add(place)).ptr_value.cast::<pg_sys::Node>();
+            if (*argument).type_ != pg_sys::NodeTag::T_Var {
+                return false;
+            }
+            let column = &*argument.cast::<pg_sys::Var>();
+            let relation = column.varno as usize;
+            if column.varlevelsup > 0 || relation >= (*root).simple_rel_array_size as usize {
+                return false;
+            }
+            let entry = *(*root).simple_rte_array.add(relation);
+            !entry.is_null()
+                && (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
+                && pg_sys::get_attavgwidth((*entry).relid, column.varattno) == POINTER_BYTES
+        })
+    }
 }
 
 /// What a condition `column <@ range` says when the query is planned.

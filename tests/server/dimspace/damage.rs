@@ -228,3 +228,28 @@ fn live_with_all(seed: u64) -> Result<()> {
     assert_eq!(value::<i32>(&mut client, "SELECT pg_backend_pid()")?, pid, "the session lives");
     Ok(())
 }
+
+#[test]
+fn rows_behind_the_end_of_the_table_are_found() -> Result<()> {
+    let db = Database::in_own_cluster(Cluster::builder())?;
+    let mut client = session(&db)?;
+    make_mixture(&mut client, 64, 2000)?;
+    client.batch_execute("VACUUM t")?;
+    let [table, _] = files(&mut client, &db.cluster().data_dir(), "public")?;
+    drop(client);
+    db.cluster().stop(Shutdown::Fast)?;
+    let rows = fs::read(&table).expect("readable");
+    overwrite(&table, &rows[..rows.len() / 2 / PAGE * PAGE]);
+    db.cluster().start()?;
+    let mut client = session(&db)?;
+    let range = in_range(0, f64::NEG_INFINITY, f64::INFINITY);
+    for scan in ["indexscan", "bitmapscan"] {
+        allow(&mut client, scan)?;
+        assert_eq!(answer(client.query_one(&format!("{NUMBERS}{range}"), &[]), scan).map(|_| ()), None, "{scan}");
+    }
+    allow_all(&mut client)?;
+    let problems = problems(&mut client, "i")?;
+    assert!(problems.iter().any(|problem| problem.contains("behind the end of the table")), "{problems:?}");
+    client.batch_execute("REINDEX INDEX i")?;
+    Ok(())
+}

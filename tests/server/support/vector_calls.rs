@@ -4,7 +4,7 @@ use pg_test::Result;
 use postgres::Client;
 
 /// Routine and call; the calls ask about the embeddings of [`prepare_embeddings`].  What only an aggregate may call is called by it.
-pub const VECTOR_CALLS: [(&str, &str); 106] = [
+pub const VECTOR_CALLS: [(&str, &str); 107] = [
     ("dimvec_add", "SELECT atoms.dimvec_add('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_subtract", "SELECT atoms.dimvec_subtract('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
     ("dimvec_multiply", "SELECT atoms.dimvec_multiply('[0.1,2,3]'::atoms.dimvec, '[4,5,6]'::atoms.dimvec)"),
@@ -136,6 +136,10 @@ pub const VECTOR_CALLS: [(&str, &str); 106] = [
         "SELECT count(*) FROM public.searched WHERE v OPERATOR(atoms.<@) '(1,0,0.5)'::atoms.dim_range",
     ),
     ("dimspace_sel", "SELECT count(*) FROM public.searched WHERE v OPERATOR(atoms.<@) '(1,0,0.5)'::atoms.dim_range"),
+    (
+        "dimspace_range_cost",
+        "SELECT count(*) FROM public.searched WHERE v OPERATOR(atoms.<@) '(1,0,0.5)'::atoms.dim_range",
+    ),
     (
         "dimspace_cosine_metric",
         "SELECT atoms.dimspace_cosine_metric(), atoms.dimspace_l2_metric(), atoms.dimspace_ip_metric()",

@@ -155,9 +155,9 @@ unsafe fn answer_cost(node: *mut pg_sys::Node) -> bool {
 /// # Safety
 /// The planner's own structs, or null.
 unsafe fn is_out_of_line(root: *mut pg_sys::PlannerInfo, call: *mut pg_sys::Node) -> bool {
-    // SAFETY: as above; nodes say by their tag what they are, and the array has a place for each relation.
+    // SAFETY: as above; nodes say by their tag what they are.
     unsafe {
-        if root.is_null() || call.is_null() || (*root).simple_rte_array.is_null() {
+        if root.is_null() || call.is_null() {
             return false;
         }
         let arguments = match (*call).type_ {
@@ -165,21 +165,26 @@ unsafe fn is_out_of_line(root: *mut pg_sys::PlannerInfo, call: *mut pg_sys::Node
             pg_sys::NodeTag::T_FuncExpr => (*call.cast::<pg_sys::FuncExpr>()).args,
             _ => return false,
         };
-        (0..list_length(arguments) as usize).any(|place| {
-            let argument = (*(*arguments).elements.add(place)).ptr_value.cast::<pg_sys::Node>();
-            if (*argument).type_ != pg_sys::NodeTag::T_Var {
-                return false;
-            }
-            let column = &*argument.cast::<pg_sys::Var>();
-            let relation = column.varno as usize;
-            if column.varlevelsup > 0 || relation >= (*root).simple_rel_array_size as usize {
-                return false;
-            }
-            let entry = *(*root).simple_rte_array.add(relation);
-            !entry.is_null()
-                && (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
-                && pg_sys::get_attavgwidth((*entry).relid, column.varattno) == POINTER_BYTES
+        elements::<pg_sys::Node>(arguments).any(|argument| {
+            (*argument).type_ == pg_sys::NodeTag::T_Var && holds_pointers(root, &*argument.cast::<pg_sys::Var>())
         })
+    }
+}
+
+/// # Safety
+/// The planner's own structs.
+unsafe fn holds_pointers(root: *mut pg_sys::PlannerInfo, column: &pg_sys::Var) -> bool {
+    // SAFETY: as above; the array has a place for each relation.
+    unsafe {
+        let relation = column.varno as usize;
+        let entries = (*root).simple_rte_array;
+        if entries.is_null() || column.varlevelsup > 0 || relation >= (*root).simple_rel_array_size as usize {
+            return false;
+        }
+        let entry = *entries.add(relation);
+        !entry.is_null()
+            && (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
+            && pg_sys::get_attavgwidth((*entry).relid, column.varattno) == POINTER_BYTES
     }
 }
 
@@ -271,9 +276,8 @@ unsafe fn index_over(relation: *mut pg_sys::RelOptInfo, column: i16) -> Option<p
     // SAFETY: as above; the list holds indexes.
     unsafe {
         let method = pg_sys::get_index_am_oid(c"dimspace".as_ptr(), true);
-        let list = (*relation).indexlist;
-        (0..list_length(list) as usize).find_map(|place| {
-            let index = &*(*(*list).elements.add(place)).ptr_value.cast::<pg_sys::IndexOptInfo>();
+        elements::<pg_sys::IndexOptInfo>((*relation).indexlist).find_map(|index| {
+            let index = &*index;
             let is_ours = index.relam == method && !index.hypothetical && index.indpred.is_null();
             (is_ours && index.nkeycolumns == 1 && *index.indexkeys == i32::from(column)).then_some(index.indexoid)
         })
@@ -305,6 +309,15 @@ unsafe fn may_read(root: *mut pg_sys::PlannerInfo, relation: u32, column: i16) -
         pg_sys::pg_class_aclcheck(entry.relid, user, select) == ok
             || !is_child && pg_sys::pg_attribute_aclcheck(entry.relid, column, user, select) == ok
     }
+}
+
+/// Returns the elements of a list of pointers.
+///
+/// # Safety
+/// The list holds pointers to `T`, and stays as it is meanwhile.
+unsafe fn elements<T>(list: *const pg_sys::List) -> impl Iterator<Item = *mut T> {
+    // SAFETY: as above; places before the length have an element.
+    (0..list_length(list) as usize).map(move |place| unsafe { (*(*list).elements.add(place)).ptr_value.cast() })
 }
 
 fn list_length(list: *const pg_sys::List) -> i32 {

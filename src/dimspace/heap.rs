@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
 
 use ::dimspace::Tid;
 use ::dimspace::check::{Codes, Stored, StoredRow, rows};
@@ -37,10 +38,17 @@ pub fn differences(named: &NamedIndex, pages: &IndexPages<'_>) -> PgResult<Vec<S
     let codes = Codes::read(pages).map_err(refuse)?;
     let rows_at_once = maintenance_kib().max(0) as usize * 1024 / KEPT_BYTES;
     let blocks_at_once = (rows_at_once / ROWS_PER_BLOCK_MAX).max(1) as u32;
-    let mut problems = behind(pages, table.blocks())?;
-    for first in (0..table.blocks()).step_by(blocks_at_once as usize) {
-        let kept = kept_rows(pages, first, blocks_at_once)?;
-        table.of_blocks(first, blocks_at_once.min(table.blocks() - first), &mut |tid, value| {
+    let blocks = table.blocks();
+    let mut problems = Vec::new();
+    // Once at least: an index may name rows of a table without any.
+    for first in (0..blocks.max(1)).step_by(blocks_at_once as usize) {
+        let part = first..first.saturating_add(blocks_at_once).min(blocks);
+        let kept = kept_rows(pages, &part, &mut |Tid { block, offset }| {
+            if first == 0 && block >= blocks && problems.len() < PROBLEMS_MAX {
+                problems.push(format!("row ({block},{offset}) of the index lies behind the end of the table"));
+            }
+        })?;
+        table.of_blocks(first, part.end - first, &mut |tid, value| {
             problems.extend(difference(&codes, kept.get(&tid), tid, value).filter(|_| problems.len() < PROBLEMS_MAX));
             Ok(())
         });
@@ -48,26 +56,18 @@ pub fn differences(named: &NamedIndex, pages: &IndexPages<'_>) -> PgResult<Vec<S
     Ok(problems)
 }
 
-/// Returns the rows of the index that would lie behind the end of the table.
-fn behind(pages: &IndexPages<'_>, blocks: u32) -> PgResult<Vec<String>> {
-    let mut problems = Vec::new();
-    rows(pages, &mut |row: StoredRow| {
-        let Tid { block, offset } = row.tid;
-        if block >= blocks && problems.len() < PROBLEMS_MAX {
-            problems.push(format!("row ({block},{offset}) of the index lies behind the end of the table"));
-        }
-        Ok(())
-    })
-    .map_err(refuse)?;
-    Ok(problems)
-}
-
-/// Returns the rows of the index that lie in some blocks of the table.
-fn kept_rows(pages: &IndexPages<'_>, first: u32, count: u32) -> PgResult<HashMap<Tid, Kept>> {
+/// Returns the rows of the index that lie in a part of the table; `elsewhere` is told of the others.
+fn kept_rows(
+    pages: &IndexPages<'_>,
+    part: &Range<u32>,
+    elsewhere: &mut dyn FnMut(Tid),
+) -> PgResult<HashMap<Tid, Kept>> {
     let mut kept = HashMap::new();
     rows(pages, &mut |row: StoredRow| {
-        if row.tid.block >= first && row.tid.block - first < count {
+        if part.contains(&row.tid.block) {
             kept.entry(row.tid).and_modify(|before| *before = Kept::Twice).or_insert_with(|| of_stored(&row.stored));
+        } else {
+            elsewhere(row.tid);
         }
         Ok(())
     })

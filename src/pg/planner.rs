@@ -35,12 +35,12 @@ pub(super) unsafe extern "C-unwind" fn amcostestimate(
         let (random, _) = page_costs((*index).reltablespace);
         let operators = shape.operators(conditions) * pg_sys::cpu_operator_cost;
         // A partial index has fewer rows than the table, of which the share is one.
-        let found = (share * (*(*index).rel).tuples).max(0.0);
+        let found = share * (*(*index).rel).tuples;
         let run = fetched(root, index, pages_read, loops) * random + operators + found * pg_sys::cpu_index_tuple_cost;
         *startup = run * shape.first_share();
         *total = run;
         *selectivity = share;
-        *correlation = correlation_of(root, index, &shape, share);
+        *correlation = correlation_of(root, index, &shape, share, found);
         *pages = pages_read;
     }
 }
@@ -53,7 +53,7 @@ fn page_costs(tablespace: pg_sys::Oid) -> (f64, f64) {
     (random, sequential)
 }
 
-/// Returns how far a scan that finds a share of the rows finds them in the order of the table.
+/// Returns how far a scan that finds a share of the rows, so many, finds them in the order of the table.
 ///
 /// # Safety
 /// The planner's own structs.
@@ -62,17 +62,17 @@ unsafe fn correlation_of(
     index: *mut pg_sys::IndexOptInfo,
     shape: &Shape,
     share: f64,
+    found: f64,
 ) -> f64 {
     // SAFETY: as above.
     unsafe {
         let relation = (*index).rel;
         let (random, sequential) = page_costs((*relation).reltablespace);
         let table = Table { pages: (*relation).pages.into(), random, sequential };
-        let rows = share * (*relation).tuples;
         // As `cost_index` of PostgreSQL rounds.
-        let fetched = rows.round().max(1.0);
+        let fetched = found.round().max(1.0);
         let pages_anywhere = pg_sys::index_pages_fetched(fetched, (*relation).pages, (*index).pages.into(), root);
-        shape.correlation(&table, share, rows, pages_anywhere)
+        shape.correlation(&table, share, found, pages_anywhere)
     }
 }
 

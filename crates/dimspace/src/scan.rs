@@ -21,7 +21,7 @@ use crate::tail::TailPage;
 mod judge;
 mod maps;
 
-use judge::{Judge, Judged, SEGMENTS_MAX, for_each_ahead};
+use judge::{Judge, Judged, SEGMENTS_MAX, for_each_ahead, set_aside};
 use maps::CellMap;
 pub use maps::Maps;
 
@@ -80,19 +80,6 @@ struct CellsRead {
     lost: Vec<Option<DimspaceError>>,
     /// Whose rows lie where among those found, in the order of the latter.
     parts: Vec<(usize, Range<usize>)>,
-}
-
-impl CellsRead {
-    /// Returns what was read of a cell; nothing where a page was not what it should be.
-    fn unless_lost<T>(&mut self, cell: usize, result: Result<T>) -> Result<Option<T>> {
-        match result {
-            Err(damage @ DimspaceError::Damaged { .. }) => {
-                self.lost[cell] = Some(damage);
-                Ok(None)
-            }
-            other => other.map(Some),
-        }
-    }
 }
 
 impl RangeScan {
@@ -248,7 +235,7 @@ impl RangeScan {
         let mut maps = Vec::with_capacity(cells.len());
         for (n, (cell, entry)) in cells.iter().enumerate() {
             let map = self.map_of(pages, *cell, entry);
-            maps.push(read.unless_lost(n, map)?);
+            maps.push(set_aside(map, &mut read.lost[n])?);
         }
         let mut batch = Vec::new();
         for (n, map) in maps.iter().enumerate() {
@@ -269,7 +256,7 @@ impl RangeScan {
             let from = found.len();
             let result = self.read_tail(pages, *cell, entry, found);
             read.parts.push((n, from..found.len()));
-            read.unless_lost(n, result)?;
+            set_aside(result, &mut read.lost[n])?;
         }
         Ok(read)
     }

@@ -55,10 +55,8 @@ impl<'m> Judged<'m> {
         if self.damage.is_some() || self.possible.is_empty() {
             return Ok(());
         }
-        match work(self) {
-            Err(damage @ DimspaceError::Damaged { .. }) => self.damage = Some(damage),
-            other => other?,
-        }
+        let result = work(self);
+        set_aside(result, &mut self.damage)?;
         Ok(())
     }
 
@@ -90,6 +88,17 @@ pub(super) struct Judge {
     high: Vec<u8>,
     /// Pages read.
     pub pages: u64,
+}
+
+/// Returns what was read, or nothing where a page was damaged, which is set aside: it may be that the page has changed meanwhile.
+pub(super) fn set_aside<T>(result: Result<T>, damage: &mut Option<DimspaceError>) -> Result<Option<T>> {
+    match result {
+        Err(damaged @ DimspaceError::Damaged { .. }) => {
+            *damage = Some(damaged);
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
 }
 
 /// Visits so many things in order; those some steps ahead are fetched before.
